@@ -32,7 +32,12 @@ const namePattern = /^[a-z0-9][a-z0-9_.-]{0,127}$/i
 /** Names of projects, datasets, pipelines, models, endpoints: they appear in addresses and paths. */
 export function checkName(noun: string, name: string): string {
   if (namePattern.test(name) && !name.includes('..')) return name
-  throw new Fault('invalid', 'name.invalid', `${noun} name ${JSON.stringify(name.slice(0, 80))} is not allowed`, {
-    remedy: 'use letters, digits, `-`, `_` and `.`, at most 128, starting with a letter or digit',
-  })
+  throw new Fault(
+    'invalid',
+    'name.invalid',
+    `${noun} name ${JSON.stringify(name.slice(0, 80))} is not allowed`,
+    {
+      remedy: 'use letters, digits, `-`, `_` and `.`, at most 128, starting with a letter or digit',
+    },
+  )
 }

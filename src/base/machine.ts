@@ -33,9 +33,14 @@ export function machine<S extends string, A extends string>(
     next(from, action) {
       const to = transitions[from]?.[action]
       if (to !== undefined) return to
-      throw new Fault('conflict', `${name.replaceAll(' ', '_')}.wrong_state`, `cannot ${action} a ${name} that is ${from}`, {
-        details: { state: from, action },
-      })
+      throw new Fault(
+        'conflict',
+        `${name.replaceAll(' ', '_')}.wrong_state`,
+        `cannot ${action} a ${name} that is ${from}`,
+        {
+          details: { state: from, action },
+        },
+      )
     },
     diagram() {
       const lines = (Object.keys(transitions) as S[]).flatMap((from) =>

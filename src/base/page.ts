@@ -23,7 +23,11 @@ export function decodePageToken(token: string): (string | number | null)[] {
 }
 
 /** Cuts `limit + 1` fetched rows to a page, with a token where more follow. */
-export function pageOf<T>(rows: readonly T[], limit: number, keyOf: (row: T) => (string | number | null)[]): Page<T> {
+export function pageOf<T>(
+  rows: readonly T[],
+  limit: number,
+  keyOf: (row: T) => (string | number | null)[],
+): Page<T> {
   if (rows.length <= limit) return { items: rows }
   const items = rows.slice(0, limit)
   return { items, nextPageToken: encodePageToken(keyOf(items.at(-1) as T)) }
