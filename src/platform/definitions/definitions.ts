@@ -87,31 +87,6 @@ export function openDefinitions({ db, events, blocks, ensureProject }: Definitio
     reading.then((found) => found === undefined && cache.delete(project)).catch(() => cache.delete(project))
     return reading
   }
-  const checked = async (text: string, file: string, caller: Caller): Promise<Whole> => {
-    const { whole, problems } = await checkText(text, file, blocks)
-    const first = problems[0]
-    if (whole === undefined || first !== undefined) {
-      throw new Fault(
-        'invalid',
-        'definitions.invalid',
-        `${file}:${first?.line}:${first?.column} ${first?.message}`,
-        {
-          remedy: first?.fix ?? 'run headrace check',
-          details: { problems },
-        },
-      )
-    }
-    const name = (whole.project as { name: string }).name
-    if (name === caller.project) return whole
-    throw new Fault(
-      'invalid',
-      'definitions.other_project',
-      `the file is for project \`${name}\`, the address for \`${caller.project}\``,
-      {
-        remedy: `apply it at /p/${name}`,
-      },
-    )
-  }
   return {
     blocks,
     applied,
@@ -120,11 +95,11 @@ export function openDefinitions({ db, events, blocks, ensureProject }: Definitio
       return (await applied(project))?.whole[block.name] as T | undefined
     },
     async plan({ text, file }, caller) {
-      const whole = await checked(text, file, caller)
+      const whole = await wholeOf(text, file, blocks, caller)
       return { changes: differences((await applied(caller.project))?.whole ?? {}, whole) }
     },
     async apply(command, caller) {
-      const whole = await checked(command.text, command.file, caller)
+      const whole = await wholeOf(command.text, command.file, blocks, caller)
       await ensureProject(caller.project, whole.project as { owner?: string; timezone: string }, caller)
       const before = await applied(caller.project)
       const digest = digestOf({ whole, code: command.code, root: command.root })
@@ -143,6 +118,36 @@ export function openDefinitions({ db, events, blocks, ensureProject }: Definitio
       return { number, applied: true, changes }
     },
   }
+}
+
+/** The blocks of a file without fault, for the caller's project. */
+async function wholeOf(
+  text: string,
+  file: string,
+  blocks: readonly Block<unknown>[],
+  caller: Caller,
+): Promise<Whole> {
+  const { whole, problems } = await checkText(text, file, blocks)
+  const first = problems[0]
+  if (whole === undefined || first !== undefined) {
+    throw new Fault(
+      'invalid',
+      'definitions.invalid',
+      `${file}:${first?.line}:${first?.column} ${first?.message}`,
+      {
+        remedy: first?.fix ?? 'run headrace check',
+        details: { problems },
+      },
+    )
+  }
+  const name = (whole.project as { name: string }).name
+  if (name === caller.project) return whole
+  throw new Fault(
+    'invalid',
+    'definitions.other_project',
+    `the file is for project \`${name}\`, the address for \`${caller.project}\``,
+    { remedy: `apply it at /p/${name}` },
+  )
 }
 
 const rowOf = (
