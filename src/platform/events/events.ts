@@ -217,19 +217,22 @@ class EventLog implements Events {
   }
 
   async #deliver(lane: Lane): Promise<void> {
-    for (;;) {
-      // Positions first: an event that is committed between the two reads is then found by the next pass, not skipped.
+    while (!this.#stopped) {
+      // Positions first: an event committed between the two reads is then found by the next pass, not skipped.
       const upTo = await this.#store.lastSeq()
       const rows = await this.#store.list({ afterSeq: lane.seq ?? 0, types: lane.types, limit: batchMax })
-      for (const row of rows) {
-        if (this.#stopped) return
-        if (!(await this.#handle(lane, eventOf(row)))) return
-      }
-      if (rows.length < batchMax) {
-        lane.seq = Math.max(lane.seq ?? 0, upTo)
-        return
-      }
+      if (!(await this.#handleAll(lane, rows))) return
+      if (rows.length === batchMax) continue
+      lane.seq = Math.max(lane.seq ?? 0, upTo)
+      return
     }
+  }
+
+  async #handleAll(lane: Lane, rows: readonly ReadRow[]): Promise<boolean> {
+    for (const row of rows) {
+      if (this.#stopped || !(await this.#handle(lane, eventOf(row)))) return false
+    }
+    return true
   }
 
   /** False where the event must be tried again later. */
