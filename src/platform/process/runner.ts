@@ -31,6 +31,7 @@ type Told = {
   id: number
   pid?: number
   text?: string
+  errorText?: string
   failed?: string
   exitCode?: number | null
   signal?: string | null

@@ -1,0 +1,17 @@
+/** Pipelines: definitions, the run engine, triggers. Read next: operations.ts, engine.ts. */
+export { pipelinesEndpoints } from './endpoints.ts'
+export { artifactOf, pinned, type TrainingSet, windowMs } from './inputs.ts'
+export {
+  type Artifact,
+  type Outputs,
+  type PipelineRun,
+  pipelinesBlock,
+  type StepDefinition,
+} from './model.ts'
+export { openPipelines, type Pipelines, type PipelinesDeps, type StartPipelineRun } from './operations.ts'
+export type { StepContext, StepKind, StepResult } from './ports.ts'
+export { type RunStepDeps, runStepKind } from './run-step.ts'
+export { pipelinesSubscriptions } from './subscriptions.ts'
+import { runs } from './migrations/0001-runs.ts'
+
+export const pipelinesMigrations = [runs]
