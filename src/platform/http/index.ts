@@ -1,4 +1,7 @@
-/** The public face of platform/http: routes as data, the server that mounts them, streams, and the API document. */
+/** HTTP: routes as data, mounted with identity, permission and parsing at the edge. Read next: mount.ts. */
+export { type Http, type HttpOptions, openHttp, type RequestIdentity } from './mount.ts'
+export { openApiOf } from './openapi.ts'
+export { problemOf, statusOf } from './problem.ts'
 export {
   type Endpoint,
   type EndpointSpec,

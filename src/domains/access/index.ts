@@ -1,0 +1,7 @@
+/** Identity: projects and their clocks, tokens, roles. Read next: operations.ts. */
+export { accessEndpoints } from './endpoints.ts'
+export { accessBlock } from './model.ts'
+export { type Access, openAccess } from './operations.ts'
+import { accessTables } from './migrations/0001-access.ts'
+
+export const accessMigrations = [accessTables]
