@@ -130,7 +130,7 @@ export function openExperiments({ db, events }: ExperimentsDeps) {
     async metricHistory({ run, key }: { run: string; key: string }, caller: Caller) {
       const rows = await store.metrics(caller.project, run, key)
       return {
-        points: rows.map((r) => ({ step: r.step, timestamp: r.timestamp, value: jsonNumber(valueOf(r)) })),
+        points: rows.map((r) => ({ step: r.step, timestamp: r.timestamp, value: jsonNumber(numberIn(r)) })),
       }
     },
   }
@@ -147,13 +147,13 @@ const plainRun = (row: RunRow) => ({
   startedBy: row.started_by,
 })
 
-const valueOf = (row: MetricRow): number =>
+const numberIn = (row: MetricRow): number =>
   row.special === null ? (row.value ?? Number.NaN) : numberOf(row.special)
 
 function latestOf(rows: readonly MetricRow[]): Record<string, number | string> {
   const latest = new Map<string, { step: number; timestamp: number; value: number }>()
   for (const row of rows) {
-    const point = { step: row.step, timestamp: row.timestamp, value: valueOf(row) }
+    const point = { step: row.step, timestamp: row.timestamp, value: numberIn(row) }
     const before = latest.get(row.key)
     if (before === undefined || isLater(before, point)) latest.set(row.key, point)
   }

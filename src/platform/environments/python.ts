@@ -28,6 +28,8 @@ export interface Environment {
 export interface Environments {
   /** @throws Fault unavailable `environments.*` with what to install */
   ensure(request: EnvironmentRequest, onProgress?: (line: string) => void): Promise<Environment>
+  /** The environment that a lock names, where this machine has built it. */
+  byLock(lock: Sha256): Promise<Environment | undefined>
 }
 export interface EnvironmentsOptions {
   readonly directory: string
@@ -56,12 +58,18 @@ export function openEnvironments(options: EnvironmentsOptions): Environments {
     finding.catch(() => interpreters.delete(wanted))
     return finding
   }
+  const remember = async (environment: Environment): Promise<Environment> => {
+    const file = path.join(options.directory, 'locks', `${environment.lock}.json`)
+    await mkdir(path.dirname(file), { recursive: true })
+    await writeFile(file, JSON.stringify(environment))
+    return environment
+  }
   return {
     async ensure(request, onProgress = () => undefined) {
       const { program, version } = await interpreter(request.python ?? '')
       const requirements = request.requirements.trim()
       if (requirements === '')
-        return environmentOf({ python: program, version, packages: '' }, request, options)
+        return remember(environmentOf({ python: program, version, packages: '' }, request, options))
       const minor = version.split('.').slice(0, 2).join('.')
       const key = digestOf({ minor, requirements, platform: process.platform, arch: process.arch }).slice(
         0,
@@ -73,7 +81,14 @@ export function openEnvironments(options: EnvironmentsOptions): Environments {
         building.set(key, work)
         work.catch(() => building.delete(key))
       }
-      return environmentOf(await work, request, options)
+      return remember(environmentOf(await work, request, options))
+    },
+    async byLock(lock) {
+      if (!/^[0-9a-f]{64}$/.test(lock)) return undefined
+      const text = await readFile(path.join(options.directory, 'locks', `${lock}.json`), 'utf8').catch(
+        () => undefined,
+      )
+      return text === undefined ? undefined : JSON.parse(text)
     },
   }
 }
