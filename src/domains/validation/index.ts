@@ -1,0 +1,7 @@
+/** Checks of data: verdicts, and the rows that they keep out. Read next: operations.ts. */
+export { validationEndpoints } from './endpoints.ts'
+export { checksObjections } from './model.ts'
+export { openValidation, type Validation } from './operations.ts'
+import { files } from './migrations/0001-files.ts'
+
+export const validationMigrations = [files]
