@@ -71,15 +71,13 @@ export function featuresStore(db: Db) {
           .insertInto('features_online')
           .values(row)
           .onConflict((c) =>
-            c
-              .columns(['project', 'view'])
-              .doUpdateSet({
-                at: row.at,
-                names: row.names,
-                rows: row.rows,
-                dataset_version: row.dataset_version,
-                written_at: row.written_at,
-              }),
+            c.columns(['project', 'view']).doUpdateSet({
+              at: row.at,
+              names: row.names,
+              rows: row.rows,
+              dataset_version: row.dataset_version,
+              written_at: row.written_at,
+            }),
           ),
       ),
     codes: (project: string, view: string): Promise<CodeRow[]> =>

@@ -1,0 +1,8 @@
+/** Watching endpoints: labels join predictions, windows close, errors are known. Read next: operations.ts. */
+export { monitoringEndpoints } from './endpoints.ts'
+export { monitorsBlock } from './model.ts'
+export { type Monitoring, openMonitoring } from './operations.ts'
+export { monitoringSubscriptions } from './subscriptions.ts'
+import { windows } from './migrations/0001-windows.ts'
+
+export const monitoringMigrations = [windows]
