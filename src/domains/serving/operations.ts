@@ -3,7 +3,7 @@
  * a revision gets traffic only once its session is loaded. Read next: rules.ts (rollouts), log.ts (predictions).
  */
 import type { Caller } from '#base/caller.ts'
-import { type Clock, dayMs } from '#base/clock.ts'
+import type { Clock } from '#base/clock.ts'
 import { Fault } from '#base/errors.ts'
 import { newId } from '#base/ids.ts'
 import type { Blobs } from '#platform/blobs/index.ts'
@@ -374,7 +374,7 @@ async function onWindowClosed(
     return
   }
   const candidate = route.candidate as Live
-  const sinceMs = rollout.started_at - dayMs
+  const sinceMs = rollout.started_at
   const quality = (live: Live) => house.qualityOf({ endpoint, revision: live.row.number, sinceMs }, caller)
   const findings = analyse(
     definition.analysis,

@@ -30,7 +30,7 @@ const shown = (n: number) => String(Number(n.toPrecision(4)))
 
 export function analyse(rules: readonly AnalysisRule[], candidate: Measured, stable: Measured): Finding[] {
   return rules.map((rule) => {
-    const [mine, theirs] = [valueOf(rule, candidate), valueOf(rule, stable)]
+    const [mine, theirs] = [measureOf(rule, candidate), measureOf(rule, stable)]
     const missing =
       mine === null ||
       (rule.times !== undefined && theirs === null) ||
@@ -54,7 +54,7 @@ export function analyse(rules: readonly AnalysisRule[], candidate: Measured, sta
   })
 }
 
-function valueOf(rule: AnalysisRule, m: Measured): number | null {
+function measureOf(rule: AnalysisRule, m: Measured): number | null {
   if (rule.metric === 'error_rate') return m.requests === 0 ? null : m.errors / m.requests
   return rule.metric === 'latency_p95' ? m.latencyP95Ms : m.wape
 }

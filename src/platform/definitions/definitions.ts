@@ -207,6 +207,7 @@ const DefinitionOut = z.object({
   number: z.number(),
   digest: z.string(),
   appliedAt: z.number(),
+  root: z.string(),
   text: z.string(),
   code: CodeOrigin,
   whole: z.record(z.string(), z.unknown()),

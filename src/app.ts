@@ -1,0 +1,340 @@
+/** The composition root: opens platform, domains and doors, and wires the ports. The one file that knows all. */
+import { readFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import path from 'node:path'
+import { z } from 'zod'
+import { systemCaller } from '#base/caller.ts'
+import { Fault } from '#base/errors.ts'
+import { openFileBlobs } from '#platform/blobs/index.ts'
+import { openColumnar } from '#platform/columnar/index.ts'
+import { childEnvironment, openDataDirectory, type Settings } from '#platform/config/index.ts'
+import { openDb } from '#platform/db/index.ts'
+import {
+  type Block,
+  definitionsEndpoints,
+  definitionsMigrations,
+  jsonSchemaOf,
+  openDefinitions,
+} from '#platform/definitions/index.ts'
+import { openEnvironments } from '#platform/environments/index.ts'
+import { eventsMigrations, openEvents } from '#platform/events/index.ts'
+import { endpoint, type Http, openApiOf, openHttp, type Route } from '#platform/http/index.ts'
+import { openOnnx } from '#platform/onnx/index.ts'
+import { openProcesses } from '#platform/process/index.ts'
+import { backup } from './app/backup.ts'
+import { stepKinds } from './app/steps.ts'
+import { webRoutes } from './app/web.ts'
+import { accessBlock, accessEndpoints, accessMigrations, openAccess } from './domains/access/index.ts'
+import {
+  datasetsBlock,
+  datasetsEndpoints,
+  datasetsMigrations,
+  openDatasets,
+  sourcesBlock,
+} from './domains/datasets/index.ts'
+import { evaluationEndpoints, evaluationMigrations, openEvaluation } from './domains/evaluation/index.ts'
+import { experimentsEndpoints, experimentsMigrations, openExperiments } from './domains/experiments/index.ts'
+import {
+  featuresBlock,
+  featuresEndpoints,
+  featuresMigrations,
+  openFeatures,
+} from './domains/features/index.ts'
+import { lineageEndpoints, openLineage } from './domains/lineage/index.ts'
+import {
+  type Monitoring,
+  monitoringEndpoints,
+  monitoringMigrations,
+  monitoringSubscriptions,
+  monitorsBlock,
+  openMonitoring,
+} from './domains/monitoring/index.ts'
+import {
+  openPipelines,
+  pipelinesBlock,
+  pipelinesEndpoints,
+  pipelinesMigrations,
+  pipelinesSubscriptions,
+  runStepKind,
+} from './domains/pipelines/index.ts'
+import { modelsBlock, openRegistry, registryEndpoints, registryMigrations } from './domains/registry/index.ts'
+import { openReviews, reviewsEndpoints, reviewsMigrations } from './domains/reviews/index.ts'
+import { endpointsBlock, openServing, servingEndpoints, servingMigrations } from './domains/serving/index.ts'
+import {
+  checksObjections,
+  openValidation,
+  validationEndpoints,
+  validationMigrations,
+} from './domains/validation/index.ts'
+import { apiRoutes } from './doors/api/index.ts'
+import { oipRoutes } from './doors/oip/index.ts'
+import { scoringRoutes } from './doors/scoring/index.ts'
+
+export const packageRoot = path.resolve(import.meta.dirname, '..')
+export const version: string = JSON.parse(
+  readFileSync(path.join(packageRoot, 'package.json'), 'utf8'),
+).version
+
+export const blocks: Block<unknown>[] = [
+  sourcesBlock,
+  // Checks are rows of datasets' block and words of validation, which may not be imported there.
+  {
+    ...datasetsBlock,
+    objections: (block: never, whole) => [
+      ...(datasetsBlock.objections?.(block, whole) ?? []),
+      ...checksObjections(whole),
+    ],
+  },
+  featuresBlock,
+  pipelinesBlock,
+  modelsBlock,
+  endpointsBlock,
+  monitorsBlock,
+  accessBlock,
+] as Block<unknown>[]
+
+const migrations = [
+  ...eventsMigrations,
+  ...definitionsMigrations,
+  ...accessMigrations,
+  ...datasetsMigrations,
+  ...validationMigrations,
+  ...featuresMigrations,
+  ...experimentsMigrations,
+  ...pipelinesMigrations,
+  ...registryMigrations,
+  ...evaluationMigrations,
+  ...reviewsMigrations,
+  ...servingMigrations,
+  ...monitoringMigrations,
+]
+
+export interface App {
+  readonly http: Http
+  readonly url: string
+  readonly dataDirectory: string
+  readonly isNew: boolean
+  close(): Promise<void>
+}
+
+/** Opens everything and listens. @throws Fault where the settings, the data directory or the port do not allow it */
+export async function openApp(settings: Settings): Promise<App> {
+  const isLoopback = /^(127\.|localhost$|::1$)/.test(settings.host)
+  if (!isLoopback && !settings.insecureHttp && settings.tlsCert === undefined) {
+    throw new Fault(
+      'invalid',
+      'config.tls_needed',
+      `${settings.host} is reachable by others, and there is no TLS`,
+      { remedy: 'give --tls-key and --tls-cert, or say --insecure-http where a proxy does TLS' },
+    )
+  }
+  const data = await openDataDirectory(settings.dataDir)
+  try {
+    return await openRooms(settings, data, isLoopback)
+  } catch (error) {
+    await data.release()
+    throw error
+  }
+}
+
+async function openRooms(
+  settings: Settings,
+  data: Awaited<ReturnType<typeof openDataDirectory>>,
+  isLoopback: boolean,
+): Promise<App> {
+  const at = (...names: string[]) => path.join(data.path, ...names)
+  const workDirectory = at('work')
+  const db = await openDb({
+    url: settings.databaseUrl ?? `sqlite:${at('headrace.db')}`,
+    migrations,
+    durability: settings.durability,
+  })
+  const events = openEvents({ db })
+  const blobs = await openFileBlobs({ directory: at('blobs'), freeBytesMin: settings.diskFreeMin })
+  const columnar = openColumnar({ directories: [at('blobs'), workDirectory], temporary: at('tmp') })
+  const processes = openProcesses()
+  const onnx = openOnnx()
+  const baseEnv = childEnvironment()
+  const environments = openEnvironments({
+    directory: settings.environments ?? at('environments'),
+    processes,
+    baseEnv,
+  })
+  const access = openAccess({ db, events, definitions: () => definitions, trustLoopback: isLoopback })
+  const definitions = openDefinitions({ db, events, blocks, ensureProject: access.ensureProject })
+  const { clockOf, rolesOf } = access
+  const common = {
+    db,
+    events,
+    blobs,
+    columnar,
+    definitions,
+    clockOf,
+    workDirectory,
+    processes,
+    environments,
+    onnx,
+    baseEnv,
+  }
+  const datasets = openDatasets(common)
+  const validation = openValidation({ ...common, datasets })
+  const features = openFeatures({ ...common, datasets })
+  const experiments = openExperiments(common)
+  const registry = openRegistry({
+    ...common,
+    converter: path.join(packageRoot, 'python', 'convert_model.py'),
+    sampleRows: features.sampleRows,
+    verdictOf: async (id, caller) => (await evaluation.get({ evaluation: id }, caller)).subjects,
+  })
+  const evaluation = openEvaluation({ ...common, registry, features })
+  const reviews = openReviews({ db, events, clockOf, rolesOf })
+  const monitoring: Monitoring = openMonitoring({ ...common, datasets, registry, serving: () => serving })
+  const serving = openServing({ ...common, registry, features, qualityOf: monitoring.qualityOf })
+  let url: string | undefined
+  const run = runStepKind({
+    ...common,
+    datasets,
+    experiments,
+    trainingSet: features.trainingSet,
+    mintToken: access.mintToken,
+    serverUrl: () => url,
+    pythonClient: path.join(packageRoot, 'clients', 'python'),
+  })
+  const kinds = [
+    run,
+    ...stepKinds({ definitions, datasets, validation, features, evaluation, registry, reviews, serving }),
+  ]
+  const pipelines = openPipelines({
+    ...common,
+    kinds,
+    logsDirectory: at('logs'),
+    metricSeries: monitoring.series,
+  })
+  const lineage = openLineage({
+    resolvePrediction: serving.resolvePrediction,
+    modelVersion: registry.getVersion,
+    datasetVersion: datasets.versionOf,
+  })
+  monitoringSubscriptions(monitoring, events)
+  events.subscribe({
+    name: 'serving.window',
+    types: ['monitoring.window.closed'],
+    handle: (event) => {
+      const { endpoint: name, window } = event.payload as { endpoint: string; window: { to: number } }
+      return serving.onWindowClosed(
+        { endpoint: name, toMs: window.to },
+        systemCaller(event.project, 'rollouts'),
+      )
+    },
+  })
+  pipelinesSubscriptions(pipelines, events)
+
+  const stopping = new AbortController()
+  let isReady = false
+  const routes: Route[] = [
+    ...accessEndpoints(access),
+    ...definitionsEndpoints(definitions),
+    ...datasetsEndpoints(datasets, blobs),
+    ...validationEndpoints(validation),
+    ...featuresEndpoints(features),
+    ...experimentsEndpoints(experiments),
+    ...pipelinesEndpoints(pipelines),
+    ...registryEndpoints(registry),
+    ...evaluationEndpoints(evaluation),
+    ...reviewsEndpoints(reviews),
+    ...servingEndpoints(serving, async (command, caller, isForced) => {
+      const found = await registry.getVersion(command, caller)
+      if (found.state === 'gated' || isForced) return
+      throw new Fault(
+        'precondition_failed',
+        'registry.not_gated',
+        `${command.model}@${command.version} is ${found.state}`,
+        { remedy: 'let its gates pass first' },
+      )
+    }),
+    ...monitoringEndpoints(monitoring),
+    ...lineageEndpoints(lineage),
+    ...scoringRoutes(serving),
+    ...oipRoutes(serving, version),
+    ...webRoutes(path.join(packageRoot, 'web', 'dist')),
+    endpoint({
+      id: 'settled',
+      method: 'GET',
+      path: '/api/v1/settled',
+      summary: 'Answers when nothing of the project is under way any more',
+      permission: 'pipeline:read',
+      input: z.strictObject({}),
+      output: z.object({ settled: z.boolean() }),
+      async run(_command, caller) {
+        for (let quiet = 0; quiet < 2 && !stopping.signal.aborted; quiet++) {
+          await events.settled()
+          await pipelines.settled(caller.project)
+        }
+        return { settled: true }
+      },
+    }),
+  ]
+  const all: Route[] = [
+    ...routes,
+    ...apiRoutes({
+      events,
+      blobs,
+      version,
+      isReady: () => isReady,
+      schema: () => jsonSchemaOf(blocks),
+      openApi: () => openApiOf(all, version),
+      metrics: async () => processMetrics(),
+      backup: (to) => backup({ db, blobs, blobsDirectory: at('blobs') }, to),
+      stopping: stopping.signal,
+    }),
+  ]
+  const http = await openHttp({
+    routes: all,
+    authenticate: access.authenticate,
+    allowedHosts: [...settings.allowedHosts, ...(isLoopback ? [] : [settings.host])],
+    corsOrigins: settings.corsOrigins,
+    basePath: settings.basePath,
+    ...(await tlsOf(settings)),
+  })
+  const close = async () => {
+    isReady = false
+    stopping.abort()
+    await http.close()
+    await pipelines.stop()
+    await events.stop()
+    await serving.stop()
+    await Promise.all([processes.close(), columnar.close(), onnx.close()])
+    await db.close()
+    await data.release()
+  }
+  try {
+    url = await http.listen(settings.host, settings.port)
+  } catch (error) {
+    await close()
+    throw error
+  }
+  await serving.start()
+  events.start()
+  await pipelines.start()
+  isReady = true
+  return { http, url, dataDirectory: data.path, isNew: data.isNew, close }
+}
+
+async function tlsOf({ tlsKey, tlsCert }: Settings): Promise<{ tls?: { key: string; cert: string } }> {
+  if (tlsKey === undefined || tlsCert === undefined) return {}
+  return { tls: { key: await readFile(tlsKey, 'utf8'), cert: await readFile(tlsCert, 'utf8') } }
+}
+
+function processMetrics(): string {
+  const { rss, heapUsed } = process.memoryUsage()
+  const lines = [
+    ['process_resident_memory_bytes', 'Resident memory', rss],
+    ['nodejs_heap_size_used_bytes', 'Heap in use', heapUsed],
+    [
+      'process_start_time_seconds',
+      'When the server started',
+      Math.floor(Date.now() / 1000 - process.uptime()),
+    ],
+  ] as const
+  return `${lines.map(([name, help, value]) => `# HELP ${name} ${help}\n# TYPE ${name} gauge\n${name} ${value}`).join('\n')}\n`
+}
