@@ -21,11 +21,28 @@ from skl2onnx.common.data_types import FloatTensorType
 OPSET = {"": 17, "ai.onnx.ml": 3}
 
 
+def exact_thresholds(model) -> None:
+    """Makes the split thresholds of histogram boosting 32-bit numbers that send every 32-bit feature the same way.
+
+    ONNX keeps thresholds as 32-bit floats. Rounding to the nearest may round up onto a feature's own value, and then
+    `x <= threshold` flips; the largest 32-bit number that is not above the threshold never does.
+    """
+    for part in [step for _, step in getattr(model, "steps", [])] or [model]:
+        for trees in getattr(part, "_predictors", []):
+            for tree in trees:
+                exact = tree.nodes["num_threshold"]
+                rounded = exact.astype(np.float32)
+                below = np.nextafter(rounded, np.float32(-np.inf))
+                tree.nodes["num_threshold"] = np.where(rounded.astype(np.float64) > exact, below, rounded).astype(np.float64)
+
+
 def main() -> None:
     model_dir, sample_file, out_dir = map(pathlib.Path, sys.argv[1:4])
     meta = json.loads((model_dir / "meta.json").read_text())
     model = joblib.load(model_dir / "model.pkl")
     rows = np.asarray(json.loads(sample_file.read_text()), dtype=np.float32).reshape(-1, len(meta["features"]))
+    predicted = model.predict(rows) if len(rows) else np.empty(0)
+    exact_thresholds(model)
     converted = skl2onnx.to_onnx(
         model,
         initial_types=[("input", FloatTensorType([None, len(meta["features"])]))],
@@ -37,7 +54,6 @@ def main() -> None:
     converted.doc_string = ""
     out_dir.mkdir(parents=True, exist_ok=True)
     (out_dir / "model.onnx").write_bytes(converted.SerializeToString(deterministic=True))
-    predicted = model.predict(rows) if len(rows) else np.empty(0)
     report = {
         "features": meta["features"],
         "target": meta["target"],

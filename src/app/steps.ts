@@ -13,7 +13,7 @@ import {
   type StepKind,
   windowMs,
 } from '../domains/pipelines/index.ts'
-import type { Registry } from '../domains/registry/index.ts'
+import type { GateResult, Registry } from '../domains/registry/index.ts'
 import type { Reviews } from '../domains/reviews/index.ts'
 import type { Serving } from '../domains/serving/index.ts'
 import type { Validation } from '../domains/validation/index.ts'
@@ -237,32 +237,42 @@ function deploy({ registry, reviews, serving }: StepDeps): StepKind {
         const reasons = gated.gates.filter((g) => !g.passed).map((g) => `${g.name}: ${g.sentence}`)
         return { state: 'refused', outputs, summary: `${name} refused: ${reasons.join('; ')}` }
       }
-      const policy = (await registry.definitionOf(made.model, step.caller)).approvals.to_production
-      if (policy !== undefined) {
-        const subject = `model:${name}`
-        const review =
-          (await reviews.ofSubject(subject, step.caller)) ??
-          (await reviews.request(
-            {
-              subject,
-              question: `${name} to production?`,
-              policy,
-              author: step.caller.actor.name,
-              evidence: { gates: gated.gates, pipelineRun: step.pipelineRun },
-            },
-            step.caller,
-          ))
-        if (review.state === 'open')
-          return {
-            state: 'waiting',
-            on: `review:${review.id}`,
-            summary: `${name} passes ${gated.gates.length} of ${gated.gates.length} gates; waiting for approval`,
-          }
-        if (review.state !== 'approved')
-          return { state: 'refused', outputs, summary: `${name} was ${review.state}` }
-      }
+      const waits = await approval({ registry, reviews }, step, made, gated.gates)
+      if (waits !== undefined) return { ...waits, outputs }
       const { sentence } = await serving.deploy({ endpoint: definition.to, ...made }, step.caller)
       return { state: 'succeeded', outputs, summary: sentence }
     },
+  }
+}
+
+/** Undefined once people have approved, or where nobody needs to. */
+async function approval(
+  { registry, reviews }: Pick<StepDeps, 'registry' | 'reviews'>,
+  step: StepContext,
+  made: { model: string; version: number },
+  gates: readonly GateResult[],
+): Promise<
+  { state: 'waiting'; on: string; summary: string } | { state: 'refused'; summary: string } | undefined
+> {
+  const policy = (await registry.definitionOf(made.model, step.caller)).approvals.to_production
+  if (policy === undefined) return undefined
+  const name = `${made.model}@${made.version}`
+  const subject = `model:${name}`
+  const evidence = { gates, pipelineRun: step.pipelineRun }
+  const asked = {
+    subject,
+    question: `${name} to production?`,
+    policy,
+    author: step.caller.actor.name,
+    evidence,
+  }
+  const review =
+    (await reviews.ofSubject(subject, step.caller)) ?? (await reviews.request(asked, step.caller))
+  if (review.state === 'approved') return undefined
+  if (review.state !== 'open') return { state: 'refused', summary: `${name} was ${review.state}` }
+  return {
+    state: 'waiting',
+    on: `review:${review.id}`,
+    summary: `${name} passes ${gates.length} of ${gates.length} gates; waiting for approval`,
   }
 }
