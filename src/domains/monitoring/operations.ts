@@ -146,7 +146,7 @@ async function labelsOf(
   const time = source.time ?? join.at(-1) ?? 'date'
   const keys = join.filter((j) => j !== time)
   const q = (name: string) => `"${name.replaceAll('"', '""')}"`
-  const from = predictions.reduce((low, p) => (p.for_day < low ? p.for_day : low), '9999-12-31')
+  const from = predictions.map((p) => p.for_day).sort()[0] ?? '9999-12-31'
   const sql = `select ${keys.map(q).join(', ')}, ${q(time)}::date as day, ${q(column)}::double as label from l where ${q(time)}::date >= $from::date and ${q(column)} is not null`
   const rows = await house.columnar.query<Record<string, string | number>>(sql, {
     files: { l: paths },

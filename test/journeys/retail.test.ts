@@ -1,0 +1,159 @@
+/** Story 1, short: the loop turns by itself on real data, and what came of it can be proved. Needs Python and PyPI once. */
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { mkdtemp, readdir, readFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { after, before, test } from 'node:test'
+import { headrace, type Ran, type RunningServer, startServer } from '../../src/testing/server.ts'
+
+const project = 'retail-demand'
+let dataDir = ''
+let demo: Ran
+let server: RunningServer
+const call = async (method: string, address: string, body?: unknown) => {
+  const init =
+    body === undefined
+      ? { method }
+      : { method, body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }
+  const reply = await fetch(`${server.url}/p/${project}${address}`, init)
+  return { status: reply.status, body: JSON.parse((await reply.text()) || 'null') }
+}
+const cli = (...args: string[]) => headrace([...args, '--server', server.url, '--project', project])
+
+before(async () => {
+  dataDir = path.join(await mkdtemp(path.join(tmpdir(), 'headrace-journey-')), 'data')
+  demo = await headrace(['demo', 'start', '--exit', '--data-dir', dataDir, '--port', '0'])
+  if (demo.code === 0) server = await startServer(dataDir)
+})
+after(async () => {
+  await server?.kill()
+})
+
+test('one full turn: the error fires a retrain, its model passes gates, shadow and canary, and becomes champion', () => {
+  assert.equal(demo.code, 0, `${demo.stdout.slice(-3_000)}\n${demo.stderr}`)
+  assert.match(demo.stdout, /demand\/wape_7d > 0\.28 for 2 windows .*retrains/)
+  assert.match(demo.stdout, /rollout of demand@2: canary/)
+  assert.match(demo.stdout, /demand@2 answers all and is champion/)
+  const [, loop = '', naive = ''] =
+    /loop complete: .*WAPE loop ([\d.]+), naive ([\d.]+)/.exec(demo.stdout) ?? []
+  assert.ok(Number(loop) < Number(naive), `loop ${loop}, naive ${naive}`)
+})
+
+test('the champion moved only when its revision answered everything', async () => {
+  const { body } = await call(
+    'GET',
+    '/api/v1/events?order=asc&limit=1000&type=registry.alias.moved,serving.rollout.promoted',
+  )
+  const types = body.events
+    .filter((e: { payload: { version: number } }) => e.payload.version === 2)
+    .map((e: { type: string }) => e.type)
+  assert.deepEqual(types, ['serving.rollout.promoted', 'registry.alias.moved'])
+})
+
+test('a prediction leads back to model, run, code, environment and the bytes of the data', async () => {
+  const predicted = await call('POST', '/endpoints/demand/predict', {
+    rows: [{ product_category: 'SOFT DRINKS' }],
+  })
+  assert.equal(predicted.status, 200, JSON.stringify(predicted.body))
+  const { stdout, code } = await cli('why', 'prediction', predicted.body.predictions[0].id, '--json')
+  assert.equal(code, 0)
+  const why = JSON.parse(stdout)
+  assert.deepEqual([why.model, why.version], ['demand', 2])
+  assert.match(why.environment.lock, /^[0-9a-f]{64}$/)
+  const lock = await fetch(`${server.url}/p/${project}/api/v1/blobs/${why.environment.lock}`)
+  assert.match(await lock.text(), /scikit-learn==1\.7\.2 --hash=sha256:/)
+  const names = new Set(why.datasets.map((d: { dataset: string }) => d.dataset))
+  for (const dataset of ['demand_v1.training', 'daily', 'transactions', 'products'])
+    assert.ok(names.has(dataset), dataset)
+  const training = why.datasets[0]
+  const out = path.join(path.dirname(dataDir), 'got')
+  assert.equal((await cli('data', 'get', `${training.dataset}@${training.version}`, '--out', out)).code, 0)
+  for (const file of training.files) {
+    const bytes = await readFile(path.join(out, file.path))
+    assert.equal(createHash('sha256').update(bytes).digest('hex'), file.digest)
+  }
+})
+
+test('a night unchanged: no step runs, and each says why', async () => {
+  await cli('run', 'nightly', '--watch')
+  const { stdout, code } = await cli('run', 'nightly', '--watch', '--json')
+  const run = JSON.parse(stdout)
+  assert.deepEqual(
+    [code, run.steps.map((s: { state: string }) => s.state)],
+    [0, ['cached', 'cached', 'cached']],
+  )
+  assert.match(
+    (await cli('why', `${run.run}/aggregate`)).stdout,
+    /cached: command, code, environment, inputs and parameters are those of r-\d+/,
+  )
+})
+
+test('a tensor client gets the same answer as the plain door', async () => {
+  const plain = await call('POST', '/endpoints/demand/predict', {
+    rows: [{ product_category: 'SOFT DRINKS' }],
+  })
+  const v2 = await call('POST', '/v2/models/demand/infer', {
+    inputs: [{ name: 'product_category', datatype: 'BYTES', shape: [1], data: ['SOFT DRINKS'] }],
+  })
+  assert.equal(v2.status, 200, JSON.stringify(v2.body))
+  assert.equal(v2.body.outputs[0].data[0], plain.body.predictions[0].value)
+})
+
+test('prices in cents are stopped by the checks, and the champion serves on', async () => {
+  const { stdout, code, stderr } = await cli('demo', 'break', 'price-in-cents')
+  assert.equal(code, 0, stderr)
+  assert.match(stdout, /refused\s+check .*sales_value: PSI .*median went from/)
+  assert.match(stdout, /stopped: r-\d+ failed; the champion serves on/)
+})
+
+test('a bad model that is forced past its gates is taken back by the rollout', async () => {
+  const { stdout, code, stderr } = await cli('demo', 'break', 'bad-model')
+  assert.equal(code, 0, `${stdout}\n${stderr}`)
+  assert.match(stdout, /taken back: wape .*; revision 2 \(demand@2\) answers as before/)
+})
+
+test('the audit chain is whole', async () => {
+  const { stdout, code } = await cli('admin', 'audit', 'verify')
+  assert.equal(code, 0)
+  assert.match(stdout, /intact: \d+ rows verified/)
+})
+
+test('a second server on the same data is refused, and the first goes on', async () => {
+  const second = await headrace(['server', '--port', '0', '--data-dir', dataDir])
+  assert.equal(second.code, 6)
+  assert.match(second.stderr, /another server \(process \d+\) uses/)
+  assert.equal((await fetch(`${server.url}/health`)).status, 200)
+})
+
+test('after a kill everything is where it was, and the same model answers the same', async () => {
+  const ask = async () =>
+    (await call('POST', '/endpoints/demand/predict', { rows: [{ product_category: 'SOFT DRINKS' }] })).body
+      .predictions[0].value
+  const before = await ask()
+  await server.kill()
+  server = await startServer(dataDir)
+  assert.equal(await ask(), before)
+  assert.equal((await cli('admin', 'audit', 'verify')).code, 0)
+})
+
+test('a backup taken while serving is restored and verified', async () => {
+  const to = path.join(path.dirname(dataDir), 'backup')
+  assert.equal((await cli('admin', 'backup', to)).code, 0)
+  const restored = path.join(path.dirname(dataDir), 'restored')
+  const { code, stderr } = await headrace(['admin', 'restore', to, '--data-dir', restored])
+  assert.equal(code, 0, stderr)
+  const other = await startServer(restored)
+  const reply = await fetch(`${other.url}/p/${project}/api/v1/models/demand`)
+  assert.ok(((await reply.json()) as { versions: unknown[] }).versions.length >= 2)
+  assert.equal(await other.stop(), 0)
+})
+
+test('a second start finds everything where it was', async () => {
+  assert.equal(await server.stop(), 0)
+  const again = await headrace(['demo', 'start', '--exit', '--data-dir', dataDir, '--port', '0'])
+  assert.equal(again.code, 0, again.stderr)
+  assert.match(again.stdout, /everything is where it was/)
+  assert.match(again.stdout, /loop complete: /)
+  assert.ok((await readdir(dataDir)).includes('headrace.db'))
+})
