@@ -4,6 +4,7 @@ import { type Db, type Statement, statement } from '#platform/db/index.ts'
 interface Tables {
   validation_files: { project: string; dataset: string; checks: string; digest: string; finding: string }
 }
+export type ValidationStore = ReturnType<typeof validationStore>
 export function validationStore(db: Db) {
   const t = db.tables<Tables>()
   return {
