@@ -7,8 +7,13 @@ import { systemCaller } from '#base/caller.ts'
 import { Fault } from '#base/errors.ts'
 import { openFileBlobs } from '#platform/blobs/index.ts'
 import { openColumnar } from '#platform/columnar/index.ts'
-import { childEnvironment, openDataDirectory, type Settings } from '#platform/config/index.ts'
-import { openDb } from '#platform/db/index.ts'
+import {
+  childEnvironment,
+  type DataDirectory,
+  openDataDirectory,
+  type Settings,
+} from '#platform/config/index.ts'
+import { openDb, type SqliteThreads } from '#platform/db/index.ts'
 import {
   type Block,
   definitionsEndpoints,
@@ -118,7 +123,7 @@ export interface App {
 }
 
 /** Opens everything and listens. @throws Fault where the settings, the data directory or the port do not allow it */
-export async function openApp(settings: Settings): Promise<App> {
+export async function openApp(settings: Settings, threads?: SqliteThreads): Promise<App> {
   const isLoopback = /^(127\.|localhost$|::1$)/.test(settings.host)
   if (!isLoopback && !settings.insecureHttp && settings.tlsCert === undefined) {
     throw new Fault(
@@ -130,25 +135,23 @@ export async function openApp(settings: Settings): Promise<App> {
   }
   const data = await openDataDirectory(settings.dataDir)
   try {
-    return await openRooms(settings, data, isLoopback)
+    return await openRooms(settings, { data, threads }, isLoopback)
   } catch (error) {
     await data.release()
     throw error
   }
 }
 
-async function openRooms(
-  settings: Settings,
-  data: Awaited<ReturnType<typeof openDataDirectory>>,
-  isLoopback: boolean,
-): Promise<App> {
+interface Ground {
+  readonly data: DataDirectory
+  readonly threads: SqliteThreads | undefined
+}
+
+async function openRooms(settings: Settings, { data, threads }: Ground, isLoopback: boolean): Promise<App> {
   const at = (...names: string[]) => path.join(data.path, ...names)
   const workDirectory = at('work')
-  const db = await openDb({
-    url: settings.databaseUrl ?? `sqlite:${at('headrace.db')}`,
-    migrations,
-    durability: settings.durability,
-  })
+  const database = settings.databaseUrl ?? `sqlite:${at('headrace.db')}`
+  const db = await openDb({ url: database, migrations, durability: settings.durability, threads })
   const events = openEvents({ db })
   const blobs = await openFileBlobs({ directory: at('blobs'), freeBytesMin: settings.diskFreeMin })
   const columnar = openColumnar({ directories: [at('blobs'), workDirectory], temporary: at('tmp') })

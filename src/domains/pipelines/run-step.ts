@@ -7,7 +7,7 @@ import path from 'node:path'
 import { digestOf } from '#base/digest.ts'
 import { Fault } from '#base/errors.ts'
 import { newId } from '#base/ids.ts'
-import { checkoutTree, putTree, readTree } from '#platform/blobs/index.ts'
+import { checkoutTree, putTree, readTree, type Tree } from '#platform/blobs/index.ts'
 import { type Definitions, durationMs, parseReference } from '#platform/definitions/index.ts'
 import type { Environment, Environments } from '#platform/environments/index.ts'
 import { type Processes, splitWords } from '#platform/process/index.ts'
@@ -83,9 +83,7 @@ function identityOf(input: Input): unknown {
 async function requirementsOf(deps: RunStepDeps, step: StepContext): Promise<string> {
   const name = ((step.definition as RunStepDefinition).environment ?? step.environment)?.requirements
   if (name === undefined) return ''
-  const file = (await readTree(deps.blobs, step.code.tree)).files.find(
-    (f) => f.path === path.posix.normalize(name),
-  )
+  const file = (await codeOf(deps, step)).files.find((f) => f.path === path.posix.normalize(name))
   if (file !== undefined) return (await deps.blobs.bytes(file.digest)).toString('utf8')
   throw new Fault('invalid', 'pipelines.requirements_missing', `the project has no file ${name}`, {
     remedy: 'correct `requirements:` or add the file, then headrace apply',
@@ -120,8 +118,11 @@ async function runProgram(
   const isTracked = isTrackedStep(step.definition as RunStepDefinition)
   const runId = isTracked ? await startTracking(deps, step) : undefined
   try {
-    await checkoutTree(deps.blobs, step.code.tree, path.join(work, 'code'))
-    const env = await layStep(deps, step, { work, inputs, environment, runId })
+    await mkdir(path.join(work, 'code'), { recursive: true })
+    const [env] = await Promise.all([
+      layStep(deps, step, { work, inputs, environment, runId }),
+      codeOf(deps, step).then((tree) => checkoutTree(deps.blobs, tree, path.join(work, 'code'))),
+    ])
     await execute(deps, step, path.join(work, 'code'), env)
     const outputs = await takeOutputs(deps, step, { work, inputs, environment, runId })
     if (runId !== undefined) await deps.experiments.endRun({ run: runId, status: 'finished' }, step.caller)
@@ -133,8 +134,19 @@ async function runProgram(
       await deps.experiments.endRun({ run: runId, status }, step.caller).catch(() => undefined)
     throw error
   } finally {
-    await rm(work, { recursive: true, force: true })
+    // Nobody waits for the sweeping.
+    void rm(work, { recursive: true, force: true }).catch(() => undefined)
   }
+}
+
+/** The tree of a run's code, read once a run rather than once a step. */
+const lastTrees = new WeakMap<RunStepDeps, Tree>()
+async function codeOf(deps: RunStepDeps, step: StepContext): Promise<Tree> {
+  const known = lastTrees.get(deps)
+  if (known?.digest === step.code.tree) return known
+  const tree = await readTree(deps.blobs, step.code.tree)
+  lastTrees.set(deps, tree)
+  return tree
 }
 
 const isTrackedStep = (definition: RunStepDefinition) =>
@@ -185,7 +197,6 @@ async function layStep(
     inputs: await layInputs(deps, inputs, path.join(work, 'in')),
     outputs,
   }
-  await mkdir(work, { recursive: true })
   await writeFile(file, JSON.stringify(about, undefined, 1))
   const tracking = runId === undefined ? {} : await trackingEnv(deps, step, runId)
   return {

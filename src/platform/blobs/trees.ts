@@ -61,12 +61,12 @@ export async function readTree(blobs: Blobs, digest: Sha256): Promise<Tree> {
 }
 
 /** Writes the files of a tree below a directory. */
-export async function checkoutTree(blobs: Blobs, digest: Sha256, directory: string): Promise<Tree> {
-  const tree = await readTree(blobs, digest)
+export async function checkoutTree(blobs: Blobs, of: Sha256 | Tree, directory: string): Promise<Tree> {
+  const tree = typeof of === 'string' ? await readTree(blobs, of) : of
   await mkdir(directory, { recursive: true })
   await mapBounded(tree.files, filesAtOnce, async (file) => {
     const to = path.join(directory, file.path)
-    await mkdir(path.dirname(to), { recursive: true })
+    if (file.path.includes('/')) await mkdir(path.dirname(to), { recursive: true })
     await blobs.checkout(file.digest, to)
     await chmod(to, file.mode ?? 0o644)
   })

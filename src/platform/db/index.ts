@@ -9,3 +9,4 @@ export {
   type Statement,
   statement,
 } from './query.ts'
+export type { SqliteThreads } from './threads.ts'

@@ -3,6 +3,7 @@ import { Fault } from '#base/errors.ts'
 import type { Migration } from './migrate.ts'
 import type { Db } from './query.ts'
 import { openSqlite } from './sqlite.ts'
+import type { SqliteThreads } from './threads.ts'
 
 export interface OpenDbOptions {
   /** `sqlite:/path/to/file.db` or `postgres://…` */
@@ -10,6 +11,8 @@ export interface OpenDbOptions {
   readonly migrations: readonly Migration[]
   /** `fsync` (default): durable against power cuts; `process`: against the end of the process. SQLite only. */
   readonly durability?: 'fsync' | 'process'
+  /** Threads that were started beforehand. SQLite only. */
+  readonly threads?: SqliteThreads | undefined
 }
 
 /** @throws Fault invalid `db.url_unsupported`, precondition_failed `db.newer`, unavailable `db.unavailable` */

@@ -2,11 +2,12 @@
  * SQLite behind threads: one writer with group commit, readers on WAL snapshots. The main thread only passes messages.
  * Hot path: see bench/db-writes.ts. Read next: writer.worker.ts, reader.worker.ts.
  */
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import type { Kysely } from 'kysely'
 import type { Fault } from '#base/errors.ts'
 import { type AppliedMigration, migrationsTable, pendingUnits } from './migrate.ts'
 import type { OpenDbOptions } from './open.ts'
+import { type SqliteThreads, startReader, startSqliteThreads } from './threads.ts'
 import { asParam, builderOf, type Compilable, type Db, dbFaults, type Statement } from './query.ts'
 
 export type WorkerFailure = {
@@ -21,10 +22,14 @@ interface Waiting<T> {
 }
 
 const readersMax = 2
+/** A second reader costs memory: it starts when this many questions wait for the first. */
+const busyAt = 4
 
 /** @throws Fault when the file cannot be opened or upgraded */
 export async function openSqlite(file: string, options: OpenDbOptions): Promise<Db> {
-  const db = new SqliteDb(file, options.durability ?? 'fsync')
+  const started =
+    options.threads?.file === file ? options.threads : startSqliteThreads(file, options.durability ?? 'fsync')
+  const db = new SqliteDb(started)
   await db.ready
   await db.commit([{ sql: migrationsTable, parameters: [] }])
   const applied = await db.readSql<AppliedMigration>('select id, digest from platform_migrations', [])
@@ -49,23 +54,15 @@ class SqliteDb implements Db {
   #scheduled = false
   #closed = false
 
-  constructor(file: string, durability: 'fsync' | 'process') {
+  constructor({ file, writer, reader, opened }: SqliteThreads) {
     this.#file = file
-    this.#writer = new Worker(new URL('./writer.worker.ts', import.meta.url), {
-      workerData: { file, durability },
-      execArgv: workerFlags,
+    this.#writer = writer
+    this.#readers.push(new ReaderLane(reader))
+    this.ready = opened.then((first) => {
+      if (!first.opened) throw dbFaults.busy(first.why ?? 'it cannot be opened')
+      this.#writer.on('message', (out: (null | WorkerFailure)[]) => this.#acknowledge(out))
     })
-    this.#writer.unref()
-    this.ready = new Promise((resolve, reject) => {
-      this.#writer.once('message', (first: { opened: boolean; why?: string }) => {
-        this.#writer.on('message', (out: (null | WorkerFailure)[]) => this.#acknowledge(out))
-        first.opened ? resolve() : reject(dbFaults.busy(first.why ?? 'it cannot be opened'))
-      })
-      this.#writer.once('error', (error) => {
-        reject(error)
-        this.#failAll(dbFaults.busy(error.message))
-      })
-    })
+    this.#writer.on('error', (error) => this.#failAll(dbFaults.busy(error.message)))
   }
 
   tables<T>(): Kysely<T> {
@@ -154,16 +151,16 @@ class SqliteDb implements Db {
     this.#busy = false
   }
 
-  /** The idlest reader; a second one starts when the first has work. */
+  /** The idlest reader; another one starts when they all have much to do. */
   #lane(): ReaderLane {
-    const idle = this.#readers.find((r) => r.pending === 0)
-    if (idle) return idle
-    if (this.#readers.length < readersMax) {
-      const lane = new ReaderLane(this.#file)
-      this.#readers.push(lane)
-      return lane
-    }
-    return this.#readers.reduce((a, b) => (b.pending < a.pending ? b : a))
+    const idlest = this.#readers.reduce<ReaderLane | undefined>(
+      (a, b) => (a !== undefined && a.pending <= b.pending ? a : b),
+      undefined,
+    )
+    if (idlest !== undefined && (idlest.pending < busyAt || this.#readers.length >= readersMax)) return idlest
+    const lane = new ReaderLane(startReader(this.#file))
+    this.#readers.push(lane)
+    return lane
   }
 }
 
@@ -172,11 +169,8 @@ class ReaderLane {
   readonly #asked = new Map<number, Waiting<unknown[]> & { sql: string }>()
   #next = 0
 
-  constructor(file: string) {
-    this.worker = new Worker(new URL('./reader.worker.ts', import.meta.url), {
-      workerData: { file },
-      execArgv: workerFlags,
-    })
+  constructor(worker: Worker) {
+    this.worker = worker
     this.worker.on('message', ({ id, rows, why }: { id: number; rows?: unknown[]; why?: string }) => {
       const one = this.#asked.get(id)
       this.#asked.delete(id)
@@ -203,8 +197,6 @@ class ReaderLane {
     })
   }
 }
-
-const workerFlags = ['--disable-warning=ExperimentalWarning']
 
 const endWorker = (worker: Worker): Promise<void> =>
   new Promise((resolve) => {

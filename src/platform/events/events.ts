@@ -143,6 +143,11 @@ class EventLog implements Events {
     await this.#pass
     await this.#sealing
     await sealNext(this.#db, this.#store).catch(() => undefined)
+    // What was passed over as not its own need not be passed over again at the next start.
+    const known = this.#lanes.filter((lane) => lane.seq !== undefined)
+    await this.#db
+      .commit(known.map((lane) => this.#store.moveCursor(lane.name, lane.seq ?? 0)))
+      .catch(() => undefined)
   }
 
   async settled(): Promise<void> {
@@ -180,18 +185,25 @@ class EventLog implements Events {
     })
   }
 
+  /** One read of new facts serves every lane and listener. */
   async #passes(): Promise<void> {
-    do {
-      this.#again = false
-      try {
+    try {
+      do {
+        this.#again = false
         await this.#loadCursors()
-        await this.#tellListeners()
-        await Promise.all(this.#lanes.map((lane) => this.#deliver(lane)))
-      } catch {
-        // The database is away: the slow look tries again.
-        return
-      }
-    } while (this.#again && !this.#stopped)
+        const from = this.#lowest()
+        const rows = await this.#store.list({ afterSeq: from, limit: batchMax })
+        this.#tellListeners(rows)
+        await Promise.all(this.#lanes.map((lane) => this.#deliver(lane, rows)))
+        if (rows.length === batchMax && this.#lowest() > from) this.#again = true
+      } while (this.#again && !this.#stopped)
+    } catch {
+      // The database is away: the slow look tries again.
+    }
+  }
+
+  #lowest(): number {
+    return Math.min(this.#heardSeq, ...this.#lanes.map((lane) => lane.seq ?? 0))
   }
 
   async #loadCursors(): Promise<void> {
@@ -201,38 +213,21 @@ class EventLog implements Events {
     if (this.#heardSeq < 0) this.#heardSeq = await this.#store.lastSeq()
   }
 
-  async #tellListeners(): Promise<void> {
-    if (this.#listeners.size === 0) {
-      this.#heardSeq = Math.max(this.#heardSeq, await this.#store.lastSeq())
-      return
-    }
-    for (;;) {
-      const rows = await this.#store.list({ afterSeq: this.#heardSeq, limit: batchMax })
-      for (const row of rows) {
-        this.#heardSeq = row.seq
-        for (const listener of this.#listeners) listener(eventOf(row))
-      }
-      if (rows.length < batchMax) return
-    }
-  }
-
-  async #deliver(lane: Lane): Promise<void> {
-    while (!this.#stopped) {
-      // Positions first: an event committed between the two reads is then found by the next pass, not skipped.
-      const upTo = await this.#store.lastSeq()
-      const rows = await this.#store.list({ afterSeq: lane.seq ?? 0, types: lane.types, limit: batchMax })
-      if (!(await this.#handleAll(lane, rows))) return
-      if (rows.length === batchMax) continue
-      lane.seq = Math.max(lane.seq ?? 0, upTo)
-      return
-    }
-  }
-
-  async #handleAll(lane: Lane, rows: readonly ReadRow[]): Promise<boolean> {
+  #tellListeners(rows: readonly ReadRow[]): void {
     for (const row of rows) {
-      if (this.#stopped || !(await this.#handle(lane, eventOf(row)))) return false
+      if (row.seq <= this.#heardSeq) continue
+      this.#heardSeq = row.seq
+      for (const listener of this.#listeners) listener(eventOf(row))
     }
-    return true
+  }
+
+  async #deliver(lane: Lane, rows: readonly ReadRow[]): Promise<void> {
+    for (const row of rows) {
+      if (this.#stopped) return
+      if (row.seq <= (lane.seq ?? 0)) continue
+      if (lane.types.includes(row.type) && !(await this.#handle(lane, eventOf(row)))) return
+      lane.seq = row.seq
+    }
   }
 
   /** False where the event must be tried again later. */
