@@ -39,7 +39,8 @@ export async function crashRepeatedly(
       if (reply.ok) acknowledged++
     }
     await server.kill()
-    await pause(100)
+    // The spawner learns of the death by its closed channel; on a busy machine that takes a moment.
+    for (let wait = 0; wait < 40 && (await napping()) > 0; wait++) await pause(25)
     orphans += await napping()
     server = await startServer(dataDir)
   }
