@@ -11,28 +11,37 @@ const q = (name: string) => `"${name.replaceAll('"', '""')}"`
 const literal = (text: string) => `'${text.replaceAll("'", "''")}'`
 const daysOf = (text: string) => Math.round(durationMs(text) / dayMs)
 
-/** Rows for every entity and day of `source`, and for each entity the day after the last; sorted. */
+/**
+ * Rows for every entity and day of `source`, and for each entity the day after the last; sorted. The values go by hidden
+ * names, so that an expression can read the entity, the time and the columns before it, and never the label of its row.
+ */
 export function viewSql(view: FeatureView, codes: Codes): string {
   const entity = view.entity.map(q).join(', ')
   const time = q(view.time)
-  const used = [
-    ...new Set(
-      Object.values(view.columns).flatMap((c) => ('lag' in c ? [c.lag] : 'window' in c ? [c.window] : [])),
-    ),
-  ]
-  const values = [...new Set([...used, ...(view.label === undefined ? [] : [view.label])])]
-  const columns = Object.entries(view.columns).map(
-    ([name, column]) => `${expression(view, column, codes)}::double as ${q(name)}`,
+  const used = Object.values(view.columns).flatMap((c) =>
+    'lag' in c ? [c.lag] : 'window' in c ? [c.window] : [],
   )
-  const label = view.label === undefined ? [] : [`${q(view.label)}::double as "__label"`]
+  const values = [...new Set([...used, ...(view.label === undefined ? [] : [view.label])])]
+  const hidden = new Map(values.map((name, i) => [name, `"__${i}"`]))
+  const given = values.map((name) => `, ${q(name)} as ${hidden.get(name)}`).join('')
+  const empty = values.map((name) => `, null as ${hidden.get(name)}`).join('')
+  const columns = Object.entries(view.columns).map(
+    ([name, column]) => `, ${expression(view, column, { codes, hidden })}::double as ${q(name)}`,
+  )
+  const label = view.label === undefined ? '' : `, ${hidden.get(view.label)}::double as "__label"`
   return `
-    with rows as (select ${[...view.entity, ...values].map(q).join(', ')}, ${time}::date as ${time} from source),
-    ahead as (select distinct ${entity}, ${values.map((v) => `null as ${q(v)}`).join(', ')}${values.length > 0 ? ', ' : ''}(select max(${time}) + 1 from rows)::date as ${time} from rows),
-    every as (select ${[...view.entity, ...values, view.time].map(q).join(', ')} from rows union all by name select * from ahead)
-    select ${entity}, ${time}, ${[...columns, ...label].join(', ')} from every order by ${entity}, ${time}`
+    with rows as (select ${entity}, ${time}::date as ${time}${given} from source),
+    ahead as (select distinct ${entity}, (select max(${time}) + 1 from rows)::date as ${time}${empty} from rows),
+    every as (select * from rows union all by name select * from ahead)
+    select ${entity}, ${time}${columns.join('')}${label} from every order by ${entity}, ${time}`
 }
 
-function expression(view: FeatureView, column: FeatureColumn, codes: Codes): string {
+interface Names {
+  readonly codes: Codes
+  readonly hidden: ReadonlyMap<string, string>
+}
+
+function expression(view: FeatureView, column: FeatureColumn, { codes, hidden }: Names): string {
   const over = (from: number, to: number) =>
     `over (partition by ${view.entity.map(q).join(', ')} order by ${q(view.time)} range between interval ${from} day preceding and interval ${to} day preceding)`
   if ('code' in column) {
@@ -41,11 +50,11 @@ function expression(view: FeatureView, column: FeatureColumn, codes: Codes): str
   }
   if ('lag' in column) {
     const by = daysOf(column.by)
-    return `max(${q(column.lag)}) ${over(by, by)}`
+    return `max(${hidden.get(column.lag)}) ${over(by, by)}`
   }
   if ('window' in column) {
     const until = daysOf(column.until)
-    return `${column.agg}(${q(column.window)}) ${over(until + daysOf(column.over) - 1, until)}`
+    return `${column.agg}(${hidden.get(column.window)}) ${over(until + daysOf(column.over) - 1, until)}`
   }
   return `(${column.sql})`
 }

@@ -10,5 +10,6 @@ export {
 } from './model.ts'
 export { type Features, keyText, openFeatures, type RowsQuery } from './operations.ts'
 import { featuresTables } from './migrations/0001-features.ts'
+import { codesOnce } from './migrations/0002-codes.ts'
 
-export const featuresMigrations = [featuresTables]
+export const featuresMigrations = [featuresTables, codesOnce]

@@ -15,8 +15,16 @@ export const FeatureColumn = z.union([
     over: days(),
     until: days().default('1d'),
   }),
-  /** A number from the entity and the time alone. */
-  z.strictObject({ sql: z.string().max(500) }),
+  /** A number from the entity, the time and the columns before it: what is known before the day. */
+  z.strictObject({
+    sql: z
+      .string()
+      .max(500)
+      .refine(
+        (text) => !/\bselect\b|;|__/i.test(text),
+        'an expression reads the entity, the time and the columns before it, and asks no other question',
+      ),
+  }),
 ])
 export type FeatureColumn = z.output<typeof FeatureColumn>
 export const FeatureView = z.strictObject({

@@ -4,7 +4,7 @@ import path from 'node:path'
 import type { Caller } from '#base/caller.ts'
 import { type Clock, dayMs } from '#base/clock.ts'
 import { digestOf } from '#base/digest.ts'
-import { Fault } from '#base/errors.ts'
+import { Fault, isFault } from '#base/errors.ts'
 import { newId } from '#base/ids.ts'
 import type { Blobs } from '#platform/blobs/index.ts'
 import type { Columnar } from '#platform/columnar/index.ts'
@@ -56,6 +56,7 @@ interface Online {
 
 const viewColumn = '__label'
 const rowsMax = 2_000_000
+const codeAttemptsMax = 5
 export const keyText = (entity: readonly string[], key: Key) =>
   entity.map((e) => String(key[e])).join('\u0000')
 
@@ -94,12 +95,19 @@ export function openFeatures(deps: FeaturesDeps) {
       const target = path.join(deps.workDirectory, `${newId()}.parquet`)
       try {
         const files = { view: await deps.blobs.localPath(made.digest) }
-        await deps.columnar.writeParquet(trainingSql(made.definition), {
+        const { rows } = await deps.columnar.writeParquet(trainingSql(made.definition), {
           files,
           params: { from, to },
           to: target,
         })
         const { dataset, version, id } = made.version
+        if (rows === 0)
+          throw new Fault(
+            'precondition_failed',
+            'features.no_rows',
+            `${query.view} has no labelled rows from ${from} to ${to} in ${dataset}@v${version}`,
+            { remedy: 'name a longer window, or wait for more days' },
+          )
         const command = {
           dataset: `${query.view}.training`,
           files: [{ path: 'rows.parquet', source: target }],
@@ -211,33 +219,45 @@ async function materialised(
       rows: known.rows,
       lastDay: known.last_day,
     }
+  const { digest, rows, lastDay } = await make(house, view, definition, { source, codes })
+  const row = { view, definition: identity, dataset_id: source.version.id, digest, rows, last_day: lastDay }
+  await house.db.commit([house.store.insertMaterialised({ project: caller.project, ...row })])
+  return { definition, version: source.version, digest, rows, lastDay }
+}
+
+/** The view's rows as a blob. @throws Fault where the dataset has no rows, or not the columns that the view names */
+async function make(
+  house: House,
+  view: string,
+  definition: FeatureView,
+  { source, codes }: { source: { version: DatasetVersion; paths: string[] }; codes: Codes },
+): Promise<{ digest: string; rows: number; lastDay: string }> {
+  const name = `${source.version.dataset}@v${source.version.version}`
   await mkdir(house.workDirectory, { recursive: true })
-  const target = path.join(house.workDirectory, `${newId()}.parquet`)
+  const to = path.join(house.workDirectory, `${newId()}.parquet`)
   try {
     const { rows } = await house.columnar.writeParquet(viewSql(definition, codes), {
       files: { source: source.paths },
-      to: target,
+      to,
     })
     const [last] = await house.columnar.query<{ day: string | null }>(
       `select max("${definition.time}")::date - 1 as day from v`,
-      { files: { v: target } },
+      { files: { v: to } },
     )
-    const { digest } = await house.blobs.putFile(target)
-    const lastDay = (last?.day ?? '1970-01-01').slice(0, 10)
-    await house.db.commit([
-      house.store.insertMaterialised({
-        project: caller.project,
-        view,
-        definition: identity,
-        dataset_id: source.version.id,
-        digest,
-        rows,
-        last_day: lastDay,
-      }),
-    ])
-    return { definition, version: source.version, digest, rows, lastDay }
+    if (typeof last?.day !== 'string')
+      throw new Fault('precondition_failed', 'features.no_rows', `${name} has no rows to make ${view} of`, {
+        remedy: 'what was online before stays; look at the step that writes the dataset',
+      })
+    const { digest } = await house.blobs.putFile(to)
+    return { digest, rows, lastDay: last.day.slice(0, 10) }
+  } catch (error) {
+    if (!isFault(error, 'columnar.failed')) throw error
+    throw new Fault('invalid', 'features.view_failed', `${view} of ${name}: ${error.message}`, {
+      remedy: 'compare the columns of the view with those of the dataset',
+      cause: error,
+    })
   } finally {
-    await rm(target, { force: true })
+    await rm(to, { force: true })
   }
 }
 
@@ -250,21 +270,38 @@ async function codesFor(
   caller: Caller,
 ): Promise<Codes> {
   const wanted = Object.values(definition.columns).flatMap((c) => ('code' in c ? [c.code] : []))
-  const kept = await house.store.codes(caller.project, view)
   const codes: Record<string, string[]> = {}
-  for (const name of wanted) {
-    const known = kept.filter((k) => k.name === name).map((k) => k.value)
+  for (const name of new Set(wanted)) {
     const seen = await house.columnar.query<{ value: string }>(distinctSql(name), {
       files: { source: paths },
     })
-    const fresh = seen.map((s) => s.value).filter((value) => !known.includes(value))
-    const rows = fresh.map((value, i) =>
-      house.store.insertCode({ project: caller.project, view, name, value, code: known.length + i }),
-    )
-    if (rows.length > 0) await house.db.commit(rows)
-    codes[name] = [...known, ...fresh]
+    const values = seen.map((s) => s.value)
+    for (let attempt = 1; codes[name] === undefined; attempt++) {
+      try {
+        codes[name] = await giveCodes(house, { view, name, values }, caller)
+      } catch (error) {
+        // Somebody else gave codes in the same moment: theirs stand.
+        if (attempt >= codeAttemptsMax || !isFault(error, 'db.duplicate')) throw error
+      }
+    }
   }
   return codes
+}
+
+async function giveCodes(
+  house: House,
+  { view, name, values }: { view: string; name: string; values: readonly string[] },
+  caller: Caller,
+): Promise<string[]> {
+  const kept = await house.store.codes(caller.project, view)
+  const known = kept.filter((k) => k.name === name).map((k) => k.value)
+  const given = new Set(known)
+  const fresh = values.filter((value) => !given.has(value))
+  const rows = fresh.map((value, i) =>
+    house.store.insertCode({ project: caller.project, view, name, value, code: known.length + i }),
+  )
+  if (rows.length > 0) await house.db.commit(rows)
+  return [...known, ...fresh]
 }
 
 async function putOnline(house: House, view: string, made: Materialised, caller: Caller): Promise<number> {
