@@ -57,6 +57,7 @@ export class Engine {
   readonly #kinds: Map<StepKindName, StepKind>
   readonly #active = new Map<string, Active>()
   readonly #waitingForSlot: (() => void)[] = []
+  readonly #admitting = new Map<string, Promise<void>>()
   readonly #running = new Set<Promise<void>>()
   #slots: number
   #stopping = false
@@ -91,8 +92,17 @@ export class Engine {
     await Promise.allSettled(this.#running)
   }
 
-  /** Starts queued runs whose concurrency group has room. */
-  async admit(project: string): Promise<void> {
+  /** Starts queued runs whose concurrency group has room; one look at a time, lest two count the same room. */
+  admit(project: string): Promise<void> {
+    const next = (this.#admitting.get(project) ?? Promise.resolve()).then(() => this.#admitNow(project))
+    this.#admitting.set(
+      project,
+      next.catch(() => undefined),
+    )
+    return next
+  }
+
+  async #admitNow(project: string): Promise<void> {
     const { store } = this.#deps
     const busy = await store.runsIn(['running', 'waiting'], project)
     for (const row of await store.runsIn(['queued'], project)) {
