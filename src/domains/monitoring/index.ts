@@ -4,5 +4,6 @@ export { monitorsBlock } from './model.ts'
 export { type Monitoring, openMonitoring } from './operations.ts'
 export { monitoringSubscriptions } from './subscriptions.ts'
 import { windows } from './migrations/0001-windows.ts'
+import { revisions } from './migrations/0002-revisions.ts'
 
-export const monitoringMigrations = [windows]
+export const monitoringMigrations = [windows, revisions]

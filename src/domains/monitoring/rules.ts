@@ -47,3 +47,39 @@ export function errorMetrics(
   }
   return metrics
 }
+
+/** A prediction that met its label. */
+export interface Pair {
+  readonly key: string
+  readonly predicted: number
+  readonly actual: number
+  readonly role: 'served' | 'shadow'
+  readonly revision: number
+}
+/** Of several predictions of a key for a day the last counts: it is what was known when the day began. */
+export const latestByKey = (pairs: readonly Pair[]): Pair[] => [
+  ...new Map(pairs.map((p) => [p.key, p])).values(),
+]
+
+const sumsBy = (pairs: readonly Pair[], nameOf: (pair: Pair) => string): Record<string, Sums> =>
+  Object.fromEntries(
+    [...new Set(pairs.map(nameOf))].map((name) => [
+      name,
+      sumsOf(latestByKey(pairs.filter((p) => nameOf(p) === name))),
+    ]),
+  )
+export const byRevision = (pairs: readonly Pair[]) => sumsBy(pairs, (p) => String(p.revision))
+export const roleName = (revision: number, role: Pair['role']) => `${revision}/${role}`
+export const byRole = (pairs: readonly Pair[]) => sumsBy(pairs, (p) => roleName(p.revision, p.role))
+
+/** Sorted days as runs without a gap. */
+export function runsOf(days: readonly string[]): string[][] {
+  const runs: string[][] = []
+  for (const day of days) {
+    const run = runs.at(-1)
+    const isNext = run !== undefined && Date.parse(day) - Date.parse(run.at(-1) ?? '') === 86_400_000
+    if (isNext) run.push(day)
+    else runs.push([day])
+  }
+  return runs
+}
