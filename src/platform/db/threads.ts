@@ -25,7 +25,9 @@ export function startSqliteThreads(file: string, durability: 'fsync' | 'process'
     writer.once('error', (error) => resolve({ opened: false, why: error.message }))
   })
   const reader = startReader(file)
-  for (const thread of [writer, reader]) thread.unref()
+  reader.unref()
+  // Until it has opened the writer keeps the process alive: nothing else may be under way yet.
+  void opened.then(() => writer.unref())
   return { file, writer, reader, opened }
 }
 
