@@ -13,15 +13,17 @@ interface Start {
 type Message = Start | { readonly kill: number; readonly signal: NodeJS.Signals }
 
 const children = new Map<number, ChildProcess>()
-const tell = (message: object) => process.connected && process.send?.(message)
+// A message that finds the server gone must not end us before we have ended its children: hence the callback.
+const tell = (message: object) => process.connected && process.send?.(message, () => undefined)
 
 process.on('message', (message: Message) => {
   if ('start' in message) begin(message)
   else killTree(children.get(message.kill), message.signal)
 })
-process.on('disconnect', () => {
+process.on('disconnect', () => process.exit(0))
+// However we end, no tree of ours lives on.
+process.on('exit', () => {
   for (const child of children.values()) killTree(child, 'SIGKILL')
-  process.exit(0)
 })
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined)
 
