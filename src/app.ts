@@ -24,9 +24,10 @@ import {
 import { openEnvironments } from '#platform/environments/index.ts'
 import { eventsMigrations, openEvents } from '#platform/events/index.ts'
 import { endpoint, type Http, openApiOf, openHttp, type Route } from '#platform/http/index.ts'
+import { openLog } from '#platform/log/index.ts'
 import { openOnnx } from '#platform/onnx/index.ts'
 import { openProcesses } from '#platform/process/index.ts'
-import { backup } from './app/backup.ts'
+import { backup, keepBeforeUpgrade } from './app/backup.ts'
 import { stepKinds } from './app/steps.ts'
 import { webRoutes } from './app/web.ts'
 import { accessBlock, accessEndpoints, accessMigrations, openAccess } from './domains/access/index.ts'
@@ -151,7 +152,14 @@ async function openRooms(settings: Settings, { data, threads }: Ground, isLoopba
   const at = (...names: string[]) => path.join(data.path, ...names)
   const workDirectory = at('work')
   const database = settings.databaseUrl ?? `sqlite:${at('headrace.db')}`
-  const db = await openDb({ url: database, migrations, durability: settings.durability, threads })
+  const db = await openDb({
+    url: database,
+    migrations,
+    durability: settings.durability,
+    threads,
+    beforeUpgrade: (db) => keepBeforeUpgrade(db, at('backups')),
+  })
+  const log = openLog({ directory: at('logs'), level: settings.logLevel })
   const events = openEvents({ db })
   const blobs = await openFileBlobs({ directory: at('blobs'), freeBytesMin: settings.diskFreeMin })
   const columnar = openColumnar({ directories: [at('blobs'), workDirectory], temporary: at('tmp') })
@@ -297,6 +305,7 @@ async function openRooms(settings: Settings, { data, threads }: Ground, isLoopba
     allowedHosts: [...settings.allowedHosts, ...(isLoopback ? [] : [settings.host])],
     corsOrigins: settings.corsOrigins,
     basePath: settings.basePath,
+    onRequest: log.write,
     ...(await tlsOf(settings)),
   })
   const close = async () => {
@@ -308,6 +317,7 @@ async function openRooms(settings: Settings, { data, threads }: Ground, isLoopba
     await serving.stop()
     await Promise.all([processes.close(), columnar.close(), onnx.close()])
     await db.close()
+    await log.close()
     await data.release()
   }
   try {

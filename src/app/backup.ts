@@ -7,6 +7,18 @@ import { Fault } from '#base/errors.ts'
 import type { Blobs } from '#platform/blobs/index.ts'
 import type { Db } from '#platform/db/index.ts'
 
+/** What a server of an older version left, kept before this one changes it: the database as it was. Blobs do not change. */
+export async function keepBeforeUpgrade(
+  db: Pick<Db, 'backup' | 'dialect'>,
+  directory: string,
+): Promise<void> {
+  // A PostgreSQL has its own backups; its data is not in this directory.
+  if (db.dialect !== 'sqlite') return
+  await mkdir(directory, { recursive: true })
+  const stamp = new Date().toISOString().replaceAll(/[:.]/g, '-')
+  await db.backup(path.join(directory, `before-upgrade-${stamp}.db`))
+}
+
 export async function backup(
   deps: { db: Db; blobs: Blobs; blobsDirectory: string },
   to: string,

@@ -12,6 +12,7 @@ export interface Serving {
 }
 interface Problem {
   readonly file: string
+  readonly path: string
   readonly line: number
   readonly column: number
   readonly message: string

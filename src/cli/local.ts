@@ -6,7 +6,7 @@ import path from 'node:path'
 import { promisify } from 'node:util'
 import { CliError } from './client.ts'
 import type { Context } from './index.ts'
-import { applyProject, findFile } from './project.ts'
+import { applyProject, readDefinition } from './project.ts'
 import type { Verb } from './verbs.ts'
 
 const packageRoot = path.resolve(import.meta.dirname, '..', '..')
@@ -47,18 +47,22 @@ async function serve(context: Context, before?: (url: string) => Promise<void>):
   return 0
 }
 
+/** A twin's lines are those of the JSON that it evaluates to: its path says more. */
+const whereOf = (p: { file: string; path: string; line: number; column: number }) =>
+  p.file.endsWith('.ts') ? `${p.file} at ${p.path}:` : `${p.file}:${p.line}:${p.column}`
+
 async function check(context: Context): Promise<number> {
-  const file = await findFile(path.resolve(context.args[0] ?? '.'))
-  const { problems, whole } = await context.hands.check(await readFile(file, 'utf8'), path.basename(file))
+  const { file, text } = await readDefinition(path.resolve(context.args[0] ?? '.'))
+  const { problems, whole } = await context.hands.check(text, file)
   const lines = problems.flatMap((p) => [
-    `${p.file}:${p.line}:${p.column} error  ${p.message}`,
+    `${whereOf(p)} error  ${p.message}`,
     `   ${p.line} | ${p.source}`,
     `   ${' '.repeat(String(p.line).length)} | ${' '.repeat(Math.max(0, p.column - 1))}^`,
     ...(p.fix === undefined ? [] : [`fix: ${p.fix}`]),
   ])
   if (context.flags.print === true && whole !== undefined)
     process.stdout.write(`${JSON.stringify(whole, undefined, 2)}\n`)
-  else context.print({ problems }, problems.length === 0 ? [`${path.basename(file)} is good`] : lines)
+  else context.print({ problems }, problems.length === 0 ? [`${file} is good`] : lines)
   return problems.length === 0 ? 0 : 2
 }
 

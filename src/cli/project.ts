@@ -10,11 +10,20 @@ import { type Client, CliError } from './client.ts'
 const ignored = new Set(['.git', '.headrace', 'data', 'node_modules', '__pycache__', '.venv', 'venv'])
 const filesMax = 5_000
 
-export async function findFile(directory: string): Promise<string> {
-  for (const name of ['headrace.yaml', 'headrace.yml']) {
-    const file = path.join(directory, name)
-    if (await stat(file).catch(() => undefined)) return file
-  }
+const definitionFiles = ['headrace.yaml', 'headrace.yml', 'headrace.config.ts'] as const
+
+/** The one file that says what the project is. @throws CliError 2 where there is none, or more than one */
+async function findFile(directory: string): Promise<string> {
+  const candidates = definitionFiles.map((name) => path.join(directory, name))
+  const there = await Promise.all(candidates.map((file) => stat(file).catch(() => undefined)))
+  const [file, another] = candidates.filter((_, i) => there[i] !== undefined)
+  if (file !== undefined && another !== undefined)
+    throw new CliError(
+      2,
+      `${directory} has both ${path.basename(file)} and ${path.basename(another)}`,
+      'keep one of them: a project has one definition',
+    )
+  if (file !== undefined) return file
   throw new CliError(
     2,
     `there is no headrace.yaml in ${directory}`,
@@ -22,10 +31,25 @@ export async function findFile(directory: string): Promise<string> {
   )
 }
 
-/** `project: { name: … }` by a look at the text: the CLI needs the name before anything is parsed. */
+/** The definition of a project as text; that of a typed twin is the JSON which it evaluates to. */
+export async function readDefinition(directory: string): Promise<{ file: string; text: string }> {
+  const file = await findFile(directory)
+  const text = file.endsWith('.ts')
+    ? await (await import('./twin.ts')).evaluateTwin(file)
+    : await readFile(file, 'utf8')
+  return { file: path.basename(file), text }
+}
+
+const projectName = /(?:^|[{,])\s*project:\s*(?:\{\s*name:\s*|\n\s+name:\s*)?["'`]?([a-z0-9][\w.-]*)/m
+
+/** `project: NAME` by a look at the text: the CLI needs the name before anything is parsed or evaluated. */
 export async function projectNameIn(directory: string): Promise<string | undefined> {
-  const text = await readFile(path.join(directory, 'headrace.yaml'), 'utf8').catch(() => '')
-  return /^project:\s*(?:\{\s*name:\s*|\n\s+name:\s*)["']?([\w.-]+)/m.exec(text)?.[1]
+  for (const name of definitionFiles) {
+    const text = await readFile(path.join(directory, name), 'utf8').catch(() => '')
+    const found = projectName.exec(text)?.[1]
+    if (found !== undefined) return found
+  }
+  return undefined
 }
 
 /** Uploads what the server has not, and applies the file. */
@@ -34,9 +58,8 @@ export async function applyProject(
   directory: string,
   options: { plan?: boolean; codeFrom?: string } = {},
 ) {
-  const file = await findFile(directory)
-  const text = await readFile(file, 'utf8')
-  if (options.plan) return client.call('POST', '/api/v1/plan', { text, file: path.basename(file) })
+  const { file, text } = await readDefinition(directory)
+  if (options.plan) return client.call('POST', '/api/v1/plan', { text, file })
   const files = []
   for (const name of await walk(directory, '')) {
     const bytes = await readFile(path.join(directory, name))
@@ -52,7 +75,7 @@ export async function applyProject(
   const code = { tree, ...(await commitOf(options.codeFrom ?? directory)) }
   return client.call('POST', '/api/v1/apply', {
     text,
-    file: path.basename(file),
+    file,
     root: path.resolve(directory),
     code,
   })

@@ -13,6 +13,8 @@ export interface OpenDbOptions {
   readonly durability?: 'fsync' | 'process'
   /** Threads that were started beforehand. SQLite only. */
   readonly threads?: SqliteThreads | undefined
+  /** Called with the database of an older version before its tables change; where it fails, nothing is changed. */
+  readonly beforeUpgrade?: (db: Db) => Promise<void>
 }
 
 /** @throws Fault invalid `db.url_unsupported`, precondition_failed `db.newer`, unavailable `db.unavailable` */

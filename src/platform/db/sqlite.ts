@@ -34,6 +34,7 @@ export async function openSqlite(file: string, options: OpenDbOptions): Promise<
   await db.commit([{ sql: migrationsTable, parameters: [] }])
   const applied = await db.readSql<AppliedMigration>('select id, digest from platform_migrations', [])
   const unit = pendingUnits(options.migrations, applied, 'sqlite', Date.now())
+  if (unit.length > 0 && applied.length > 0) await options.beforeUpgrade?.(db)
   if (unit.length > 0) await db.commit(unit)
   return db
 }

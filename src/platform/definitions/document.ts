@@ -52,13 +52,14 @@ const laterBlocks = [
   'include',
 ]
 
-export const projectSchema = z.strictObject({
-  name: z
-    .string()
-    .regex(/^[a-z0-9][a-z0-9_.-]{0,62}$/, 'a project name has lower-case letters, digits, `-`, `_` and `.`'),
-  owner: z.string().optional(),
-  timezone: z.string().default('UTC'),
-})
+const projectName = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9_.-]{0,62}$/, 'a project name has lower-case letters, digits, `-`, `_` and `.`')
+/** `project: iris` is short for `project: { name: iris }`. */
+export const projectSchema = z.union([
+  z.strictObject({ name: projectName, owner: z.string().optional(), timezone: z.string().default('UTC') }),
+  projectName.transform((name) => ({ name, timezone: 'UTC' })),
+])
 const versionSchema = z.literal(1, { error: 'the version of the file format is 1' })
 
 export interface Checked {
