@@ -27,6 +27,7 @@ import { endpoint, type Http, openApiOf, openHttp, type Route } from '#platform/
 import { openLog } from '#platform/log/index.ts'
 import { openOnnx } from '#platform/onnx/index.ts'
 import { openProcesses } from '#platform/process/index.ts'
+import { openKeys, openSecrets, secretsEndpoints, secretsMigrations } from '#platform/secrets/index.ts'
 import { backup, keepBeforeUpgrade } from './app/backup.ts'
 import { stepKinds } from './app/steps.ts'
 import { webRoutes } from './app/web.ts'
@@ -62,6 +63,8 @@ import {
   pipelinesMigrations,
   pipelinesSubscriptions,
   runStepKind,
+  secretObjections,
+  sweepSecrets,
 } from './domains/pipelines/index.ts'
 import { modelsBlock, openRegistry, registryEndpoints, registryMigrations } from './domains/registry/index.ts'
 import { openReviews, reviewsEndpoints, reviewsMigrations } from './domains/reviews/index.ts'
@@ -102,6 +105,7 @@ export const blocks: Block<unknown>[] = [
 const migrations = [
   ...eventsMigrations,
   ...definitionsMigrations,
+  ...secretsMigrations,
   ...accessMigrations,
   ...datasetsMigrations,
   ...validationMigrations,
@@ -172,7 +176,15 @@ async function openRooms(settings: Settings, { data, threads }: Ground, isLoopba
     baseEnv,
   })
   const access = openAccess({ db, events, definitions: () => definitions, trustLoopback: isLoopback })
-  const definitions = openDefinitions({ db, events, blocks, ensureProject: access.ensureProject })
+  const keys = openKeys({ file: at('secret.key'), given: settings.secretKey })
+  const secrets = openSecrets({ db, events, keys })
+  const definitions = openDefinitions({
+    db,
+    events,
+    blocks,
+    ensureProject: access.ensureProject,
+    outside: async (whole, project) => secretObjections(whole, await secrets.names(project)),
+  })
   const { clockOf, rolesOf } = access
   const common = {
     db,
@@ -207,6 +219,7 @@ async function openRooms(settings: Settings, { data, threads }: Ground, isLoopba
     datasets,
     experiments,
     trainingSet: features.trainingSet,
+    secrets,
     mintToken: access.mintToken,
     serverUrl: () => url,
     pythonClient: path.join(packageRoot, 'clients', 'python'),
@@ -245,6 +258,7 @@ async function openRooms(settings: Settings, { data, threads }: Ground, isLoopba
   const routes: Route[] = [
     ...accessEndpoints(access),
     ...definitionsEndpoints(definitions),
+    ...secretsEndpoints(secrets),
     ...datasetsEndpoints(datasets, blobs),
     ...validationEndpoints(validation),
     ...featuresEndpoints(features),
@@ -328,6 +342,7 @@ async function openRooms(settings: Settings, { data, threads }: Ground, isLoopba
   }
   await serving.start()
   events.start()
+  await sweepSecrets(workDirectory)
   await pipelines.start()
   isReady = true
   return { http, url, dataDirectory: data.path, isNew: data.isNew, close }

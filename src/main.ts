@@ -25,12 +25,15 @@ const code = await runCli(process.argv.slice(2), {
     setTimeout(sweepMemory, sweepAfterMs).unref()
     return app
   },
-  async check(text, file) {
-    const [{ blocks }, { checkText }] = await Promise.all([
+  async check(text, file, secrets) {
+    const [{ blocks }, { checkText }, { secretObjections }] = await Promise.all([
       import('./app.ts'),
       import('#platform/definitions/index.ts'),
+      import('./domains/pipelines/index.ts'),
     ])
-    return checkText(text, file, blocks)
+    return checkText(text, file, blocks, async (whole) =>
+      secrets === undefined ? [] : secretObjections(whole, secrets),
+    )
   },
 })
 process.exitCode = code

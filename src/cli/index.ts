@@ -22,7 +22,12 @@ interface Problem {
 /** What main.ts hands over: the parts that need no server of another, loaded when asked for. */
 export interface Hands {
   serve(flags: Readonly<Record<string, unknown>>): Promise<Serving>
-  check(text: string, file: string): Promise<{ problems: readonly Problem[]; whole?: unknown }>
+  /** `secrets` are the names that the project has; undefined where nobody can tell. */
+  check(
+    text: string,
+    file: string,
+    secrets: readonly string[] | undefined,
+  ): Promise<{ problems: readonly Problem[]; whole?: unknown }>
 }
 export interface Context {
   readonly hands: Hands

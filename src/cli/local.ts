@@ -53,7 +53,8 @@ const whereOf = (p: { file: string; path: string; line: number; column: number }
 
 async function check(context: Context): Promise<number> {
   const { file, text } = await readDefinition(path.resolve(context.args[0] ?? '.'))
-  const { problems, whole } = await context.hands.check(text, file)
+  const secrets = /\bsecret:/.test(text) ? await secretNames(context) : []
+  const { problems, whole } = await context.hands.check(text, file, secrets)
   const lines = problems.flatMap((p) => [
     `${whereOf(p)} error  ${p.message}`,
     `   ${p.line} | ${p.source}`,
@@ -64,6 +65,18 @@ async function check(context: Context): Promise<number> {
     process.stdout.write(`${JSON.stringify(whole, undefined, 2)}\n`)
   else context.print({ problems }, problems.length === 0 ? [`${file} is good`] : lines)
   return problems.length === 0 ? 0 : 2
+}
+
+/** Which secrets the project has only its server knows; where none answers, that part is left to `apply`. */
+async function secretNames(context: Context): Promise<string[] | undefined> {
+  try {
+    const client = await context.client()
+    const { secrets } = await client.call('GET', '/api/v1/secrets')
+    return secrets.map((s: { name: string }) => s.name)
+  } catch (error) {
+    context.say(`secrets are not checked: ${(error as Error).message}`)
+    return undefined
+  }
 }
 
 interface Finding {

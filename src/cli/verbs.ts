@@ -4,6 +4,7 @@ import type { Context } from './index.ts'
 import { localVerbs } from './local.ts'
 import { objectVerbs } from './objects.ts'
 import { runVerbs } from './runs.ts'
+import { secretVerbs } from './secrets.ts'
 
 export interface Verb {
   /** `data ls` */
@@ -15,7 +16,7 @@ export interface Verb {
   run(context: Context): Promise<number>
 }
 
-const verbs = (): Verb[] => [...localVerbs, ...runVerbs, ...objectVerbs]
+const verbs = (): Verb[] => [...localVerbs, ...runVerbs, ...objectVerbs, ...secretVerbs]
 
 /** The verb with the most words that the arguments begin with. */
 export function findVerb(argv: readonly string[]): { verb: Verb | undefined; rest: string[] } {

@@ -11,6 +11,7 @@ export {
 export { openPipelines, type Pipelines, type PipelinesDeps, type StartPipelineRun } from './operations.ts'
 export type { StepContext, StepKind, StepResult } from './ports.ts'
 export { type RunStepDeps, runStepKind } from './run-step.ts'
+export { secretObjections, sweepSecrets } from './step-secrets.ts'
 export { pipelinesSubscriptions } from './subscriptions.ts'
 import { runs } from './migrations/0001-runs.ts'
 

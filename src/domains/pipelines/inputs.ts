@@ -8,6 +8,7 @@ import { durationMs, type Reference } from '#platform/definitions/index.ts'
 import type { Datasets, DatasetVersion } from '../datasets/index.ts'
 import type { Artifact, RunStepDefinition } from './model.ts'
 import type { ParamValue, StepContext } from './ports.ts'
+import type { StepSecrets } from './step-secrets.ts'
 
 export interface DatasetRef {
   readonly dataset: string
@@ -24,12 +25,14 @@ export interface InputDeps {
   readonly blobs: Blobs
   readonly datasets: Pick<Datasets, 'acceptedFiles' | 'versionOf'>
   readonly trainingSet: TrainingSet
+  readonly secrets: StepSecrets
 }
 export type Input =
   | { readonly kind: 'dataset'; readonly ref: DatasetRef; readonly paths: readonly string[] }
   | { readonly kind: 'model'; readonly tree: string }
   | { readonly kind: 'file'; readonly digest: string; readonly name: string }
   | { readonly kind: 'value'; readonly value: unknown }
+  | { readonly kind: 'secret'; readonly digest: string }
 
 export async function resolveInputs(deps: InputDeps, step: StepContext): Promise<Map<string, Input>> {
   const definition = step.definition as RunStepDefinition
@@ -66,6 +69,7 @@ async function resolve(deps: InputDeps, step: StepContext, reference: Reference)
     case 'param':
       return { kind: 'value', value: step.params[reference.name] }
     case 'secret':
+      return { kind: 'secret', digest: await deps.secrets.digest(step.caller.project, reference.name) }
     case 'model':
       throw new Fault(
         'unsupported',
@@ -126,11 +130,16 @@ export async function layInputs(
   folder: string,
 ): Promise<Record<string, unknown>> {
   const laid: Record<string, unknown> = {}
-  for (const [name, input] of inputs) laid[name] = await layInput(deps, input, path.join(folder, name))
+  for (const [name, input] of inputs)
+    if (input.kind !== 'secret') laid[name] = await layInput(deps, input, path.join(folder, name))
   return laid
 }
 
-async function layInput(deps: InputDeps, input: Input, folder: string): Promise<unknown> {
+async function layInput(
+  deps: InputDeps,
+  input: Exclude<Input, { kind: 'secret' }>,
+  folder: string,
+): Promise<unknown> {
   if (input.kind === 'value') return { kind: 'value', value: input.value }
   await mkdir(folder, { recursive: true })
   if (input.kind === 'model') {

@@ -4,6 +4,12 @@ import { defineBlock, duration, type Objection, reference } from '#platform/defi
 import { graphObjections } from './graph.ts'
 
 const Name = z.string().regex(/^[a-z0-9][a-z0-9_-]{0,63}$/i, 'a name has letters, digits, `-` and `_`')
+const Variable = z
+  .string()
+  .regex(
+    /^(?!HEADRACE_)[A-Za-z_][A-Za-z0-9_]{0,127}$/,
+    'a variable has letters, digits and `_`; HEADRACE_ is ours',
+  )
 const After = z.array(Name).default([])
 const Windows = z
   .string()
@@ -47,6 +53,8 @@ export const StepDefinition = z.union([
     run: z.string().min(1),
     in: z.record(Name, reference()).default({}),
     out: z.record(Name, z.enum(['dataset', 'model', 'file'])).default({}),
+    /** Variables of the program: values, `param:NAME` or `secret:NAME`. */
+    env: z.record(Variable, z.union([z.string().max(32_768), z.number(), z.boolean()])).default({}),
     metrics: z.array(z.string()).optional(),
     environment: EnvironmentDefinition.optional(),
     resources: z

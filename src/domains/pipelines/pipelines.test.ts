@@ -7,6 +7,7 @@ import { Fault, isFault } from '#base/errors.ts'
 import { putTree } from '#platform/blobs/index.ts'
 import { openEnvironments } from '#platform/environments/index.ts'
 import { openProcesses } from '#platform/process/index.ts'
+import { openKeys, openSecrets, secretsMigrations } from '#platform/secrets/index.ts'
 import { openRooms } from '../../testing/rooms.ts'
 import { datasetsBlock, datasetsMigrations, openDatasets, sourcesBlock } from '../datasets/index.ts'
 import { experimentsMigrations, openExperiments } from '../experiments/index.ts'
@@ -28,7 +29,12 @@ interface Options {
 }
 async function opened({ definition, kinds = [], series = [], code = {} }: Options) {
   const rooms = await openRooms({
-    migrations: [...datasetsMigrations, ...experimentsMigrations, ...pipelinesMigrations],
+    migrations: [
+      ...secretsMigrations,
+      ...datasetsMigrations,
+      ...experimentsMigrations,
+      ...pipelinesMigrations,
+    ],
     blocks: [sourcesBlock, datasetsBlock, pipelinesBlock, ...others],
   })
   const source = path.join(rooms.directory, 'source')
@@ -43,6 +49,8 @@ async function opened({ definition, kinds = [], series = [], code = {} }: Option
   const datasets = openDatasets(rooms)
   const experiments = openExperiments(rooms)
   const processes = openProcesses()
+  const keys = openKeys({ file: path.join(rooms.directory, 'secret.key'), given: undefined })
+  const secrets = openSecrets({ ...rooms, keys })
   const baseEnv = { PATH: process.env.PATH ?? '', HOME: rooms.directory }
   const environments = openEnvironments({
     directory: path.join(rooms.directory, 'environments'),
@@ -58,6 +66,7 @@ async function opened({ definition, kinds = [], series = [], code = {} }: Option
     baseEnv,
     trainingSet: async () => Promise.reject(new Error('no features here')),
     mintToken: async () => 'token',
+    secrets,
     serverUrl: () => undefined,
     pythonClient: '',
   })

@@ -16,6 +16,7 @@ import type { Experiments } from '../experiments/index.ts'
 import { type DatasetRef, type Input, type InputDeps, layInputs, resolveInputs } from './inputs.ts'
 import type { Artifact, RunStepDefinition } from './model.ts'
 import type { StepContext, StepKind, StepResult } from './ports.ts'
+import { envKeyOf, laySecrets, type Revealed, removeSecrets, revealFor, variablesOf } from './step-secrets.ts'
 
 export interface RunStepDeps extends InputDeps {
   readonly datasets: Datasets
@@ -55,8 +56,10 @@ export function runStepKind(deps: RunStepDeps): StepKind {
       const definition = step.definition as RunStepDefinition
       if (definition.cache === 'never') return 'never'
       const environment = definition.environment ?? step.environment
+      const env = await envKeyOf(deps.secrets, step)
       return {
         command: definition.run,
+        ...(env === undefined ? {} : { env }),
         code: step.code.tree,
         environment:
           environment === undefined
@@ -76,7 +79,7 @@ export function runStepKind(deps: RunStepDeps): StepKind {
 function identityOf(input: Input): unknown {
   if (input.kind === 'dataset') return `${input.ref.dataset}@${input.ref.id}`
   if (input.kind === 'model') return input.tree
-  return input.kind === 'file' ? input.digest : input.value
+  return input.kind === 'value' ? input.value : input.digest
 }
 
 /** The text of the requirements file that the environment names, from the code of the run. */
@@ -118,12 +121,15 @@ async function runProgram(
   const isTracked = isTrackedStep(step.definition as RunStepDefinition)
   const runId = isTracked ? await startTracking(deps, step) : undefined
   try {
+    const secrets = await revealFor(deps.secrets, step)
     await mkdir(path.join(work, 'code'), { recursive: true })
     const [env] = await Promise.all([
-      layStep(deps, step, { work, inputs, environment, runId }),
+      layStep(deps, step, { work, inputs, environment, runId, secrets }),
       codeOf(deps, step).then((tree) => checkoutTree(deps.blobs, tree, path.join(work, 'code'))),
     ])
-    await execute(deps, step, path.join(work, 'code'), env)
+    await execute(deps, step, { cwd: path.join(work, 'code'), env, secrets }).finally(() =>
+      removeSecrets(work),
+    )
     const outputs = await takeOutputs(deps, step, { work, inputs, environment, runId })
     if (runId !== undefined) await deps.experiments.endRun({ run: runId, status: 'finished' }, step.caller)
     const summary = await summaryOf(deps, step, outputs, runId)
@@ -175,7 +181,7 @@ interface Work {
 async function layStep(
   deps: RunStepDeps,
   step: StepContext,
-  { work, inputs, environment, runId }: Work,
+  { work, inputs, environment, runId, secrets }: Work & { readonly secrets: Revealed },
 ): Promise<Record<string, string>> {
   const definition = step.definition as RunStepDefinition
   const outputs: Record<string, { kind: string; path: string }> = {}
@@ -194,7 +200,10 @@ async function layStep(
     run_id: runId,
     step: step.step,
     params: { ...step.params, ...Object.fromEntries(values) },
-    inputs: await layInputs(deps, inputs, path.join(work, 'in')),
+    inputs: {
+      ...(await layInputs(deps, inputs, path.join(work, 'in'))),
+      ...(await laySecrets(step, secrets, work)),
+    },
     outputs,
   }
   await writeFile(file, JSON.stringify(about, undefined, 1))
@@ -202,6 +211,7 @@ async function layStep(
   return {
     ...deps.baseEnv,
     ...environment?.env,
+    ...variablesOf(step, secrets),
     ...tracking,
     PYTHONPATH: deps.pythonClient,
     HEADRACE_STEP: file,
@@ -245,8 +255,7 @@ async function trackingEnv(
 async function execute(
   deps: RunStepDeps,
   step: StepContext,
-  cwd: string,
-  env: Record<string, string>,
+  { cwd, env, secrets }: { cwd: string; env: Record<string, string>; secrets: Revealed },
 ): Promise<void> {
   const definition = step.definition as RunStepDefinition
   const last: string[] = []
@@ -255,6 +264,7 @@ async function execute(
     argv: splitWords(definition.run),
     cwd,
     env,
+    filter: secrets.mask,
     signal: step.signal,
     timeoutMs:
       definition.resources?.timeout === undefined

@@ -32,6 +32,10 @@ export const SettingsSchema = z.object({
     .or(z.boolean())
     .default(false)
     .describe('Serve plain HTTP on another address than loopback'),
+  secretKey: z
+    .string()
+    .optional()
+    .describe('Key of the secrets instead of the file: 32 bytes as hex; older ones after a comma'),
   environments: z
     .string()
     .optional()

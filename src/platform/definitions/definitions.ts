@@ -10,7 +10,7 @@ import type { Db } from '#platform/db/index.ts'
 import { defineEvent } from '#platform/events/event.ts'
 import type { Events } from '#platform/events/index.ts'
 import { endpoint, type Route } from '#platform/http/index.ts'
-import { type Block, type Checked, checkText, type Whole } from './document.ts'
+import { type Block, type Checked, checkText, type Objection, type Whole } from './document.ts'
 import { type DefinitionRow, definitionsStore } from './store.ts'
 
 const CodeOrigin = z.strictObject({
@@ -65,6 +65,8 @@ export interface Definitions {
 }
 
 export interface DefinitionsDeps {
+  /** What is wrong in view of what is no part of any definition, such as its project's secrets. */
+  readonly outside?: (whole: Whole, project: string) => Promise<Objection[]>
   readonly db: Db
   readonly events: Events
   readonly blocks: readonly Block<unknown>[]
@@ -76,7 +78,13 @@ export interface DefinitionsDeps {
   ) => Promise<void>
 }
 
-export function openDefinitions({ db, events, blocks, ensureProject }: DefinitionsDeps): Definitions {
+export function openDefinitions({
+  db,
+  events,
+  blocks,
+  ensureProject,
+  outside,
+}: DefinitionsDeps): Definitions {
   const store = definitionsStore(db)
   const cache = new Map<string, Promise<Applied | undefined>>()
   const applied = (project: string) => {
@@ -95,11 +103,11 @@ export function openDefinitions({ db, events, blocks, ensureProject }: Definitio
       return (await applied(project))?.whole[block.name] as T | undefined
     },
     async plan({ text, file }, caller) {
-      const whole = await wholeOf(text, file, blocks, caller)
+      const whole = await wholeOf({ text, file }, { blocks, outside }, caller)
       return { changes: differences((await applied(caller.project))?.whole ?? {}, whole) }
     },
     async apply(command, caller) {
-      const whole = await wholeOf(command.text, command.file, blocks, caller)
+      const whole = await wholeOf(command, { blocks, outside }, caller)
       await ensureProject(caller.project, whole.project as { owner?: string; timezone: string }, caller)
       const before = await applied(caller.project)
       const digest = digestOf({ whole, code: command.code, root: command.root })
@@ -122,12 +130,16 @@ export function openDefinitions({ db, events, blocks, ensureProject }: Definitio
 
 /** The blocks of a file without fault, for the caller's project. */
 async function wholeOf(
-  text: string,
-  file: string,
-  blocks: readonly Block<unknown>[],
+  { text, file }: { text: string; file: string },
+  { blocks, outside }: Pick<DefinitionsDeps, 'blocks'> & { outside: DefinitionsDeps['outside'] | undefined },
   caller: Caller,
 ): Promise<Whole> {
-  const { whole, problems } = await checkText(text, file, blocks)
+  const { whole, problems } = await checkText(
+    text,
+    file,
+    blocks,
+    async (found) => (await outside?.(found, caller.project)) ?? [],
+  )
   const first = problems[0]
   if (whole === undefined || first !== undefined) {
     throw new Fault(

@@ -67,11 +67,15 @@ export interface Checked {
   readonly problems: readonly Problem[]
 }
 
-/** Checks the text of a file. `whole` is there only where nothing is wrong. */
+/**
+ * Checks the text of a file. `whole` is there only where nothing is wrong. `outside` knows what no file can say, such as
+ * which secrets there are.
+ */
 export async function checkText(
   text: string,
   file: string,
   blocks: readonly Block<unknown>[],
+  outside: (whole: Whole) => Promise<Objection[]> = async () => [],
 ): Promise<Checked> {
   const { LineCounter, parseDocument } = await import('yaml')
   const lineCounter = new LineCounter()
@@ -98,7 +102,8 @@ export async function checkText(
     }
   }
   const { whole, objections } = checkValue(value as Whole, blocks)
-  const problems = objections.map((o) => at.path(o))
+  const more = objections.length > 0 ? [] : await outside(whole)
+  const problems = [...objections, ...more].map((o) => at.path(o))
   return problems.length > 0 ? { problems } : { whole, problems }
 }
 

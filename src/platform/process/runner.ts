@@ -9,9 +9,15 @@ export interface RunProcess {
   readonly env: Readonly<Record<string, string>>
   /** Each line of stdout and stderr, in order of arrival. */
   readonly onLine?: (line: string) => void
+  /** A filter for each of its streams, that sees the text before it is cut into lines. */
+  readonly filter?: (() => TextFilter) | undefined
   readonly onStarted?: (pid: number) => void
   readonly timeoutMs?: number
   readonly signal?: AbortSignal
+}
+export interface TextFilter {
+  push(text: string): string
+  end(): string
 }
 export interface Finished {
   readonly exitCode: number | null
@@ -42,6 +48,7 @@ interface Running {
   reject(reason: unknown): void
   /** The unfinished last lines of stdout and stderr. */
   readonly rest: { text: string; errorText: string }
+  readonly filters: { text: TextFilter; errorText: TextFilter } | undefined
 }
 
 export function openProcesses(): Processes {
@@ -76,7 +83,9 @@ class Spawner implements Processes {
     try {
       const ended = await new Promise<{ exitCode: number | null; signal: string | null }>(
         (resolve, reject) => {
-          this.#running.set(id, { command, resolve, reject, rest: { text: '', errorText: '' } })
+          const { filter } = command
+          const filters = filter === undefined ? undefined : { text: filter(), errorText: filter() }
+          this.#running.set(id, { command, resolve, reject, rest: { text: '', errorText: '' }, filters })
           this.#tell(child, { start: id, argv: command.argv, cwd: command.cwd, env: command.env })
         },
       )
@@ -139,12 +148,19 @@ class Spawner implements Processes {
     else if (told.errorText !== undefined) this.#lines(running, 'errorText', told.errorText)
     else if (told.failed !== undefined) running.reject(notStarted(running.command, told.failed))
     else {
-      for (const last of Object.values(running.rest)) if (last !== '') running.command.onLine?.(last)
+      for (const stream of ['text', 'errorText'] as const) {
+        this.#split(running, stream, running.filters?.[stream].end() ?? '')
+        if (running.rest[stream] !== '') running.command.onLine?.(running.rest[stream])
+      }
       running.resolve({ exitCode: told.exitCode ?? null, signal: told.signal ?? null })
     }
   }
 
   #lines(running: Running, stream: 'text' | 'errorText', text: string): void {
+    this.#split(running, stream, running.filters?.[stream].push(text) ?? text)
+  }
+
+  #split(running: Running, stream: 'text' | 'errorText', text: string): void {
     const lines = (running.rest[stream] + text).split('\n')
     running.rest[stream] = (lines.pop() ?? '').slice(0, lineCharsMax)
     for (const line of lines) running.command.onLine?.(line.slice(0, lineCharsMax))
