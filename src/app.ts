@@ -76,6 +76,7 @@ import {
   validationMigrations,
 } from './domains/validation/index.ts'
 import { apiRoutes } from './doors/api/index.ts'
+import { canonicalAddress, mlflowRoutes } from './doors/mlflow/index.ts'
 import { oipRoutes } from './doors/oip/index.ts'
 import { scoringRoutes } from './doors/scoring/index.ts'
 
@@ -281,6 +282,7 @@ async function openRooms(settings: Settings, { data, threads }: Ground, isLoopba
     ...lineageEndpoints(lineage),
     ...scoringRoutes(serving),
     ...oipRoutes(serving, version),
+    ...mlflowRoutes({ experiments }),
     ...webRoutes(path.join(packageRoot, 'web', 'dist')),
     endpoint({
       id: 'settled',
@@ -315,6 +317,7 @@ async function openRooms(settings: Settings, { data, threads }: Ground, isLoopba
   ]
   const http = await openHttp({
     routes: all,
+    canonicalAddress,
     authenticate: access.authenticate,
     allowedHosts: [...settings.allowedHosts, ...(isLoopback ? [] : [settings.host])],
     corsOrigins: settings.corsOrigins,

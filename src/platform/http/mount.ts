@@ -30,6 +30,8 @@ export interface HttpOptions extends Doorkeeper {
   /** Prefix of every address behind a proxy, such as `/headrace`. */
   readonly basePath?: string
   readonly tls?: { readonly key: string; readonly cert: string }
+  /** Addresses that doors know by several names, brought to the one that is mounted; after `/p/PROJECT` is off. */
+  readonly canonicalAddress?: (url: string) => string
   /** One wide line a request. */
   readonly onRequest?: (line: Readonly<Record<string, unknown>>) => void
 }
@@ -64,7 +66,8 @@ export async function openHttp(options: HttpOptions): Promise<Http> {
       if (base !== '' && url.startsWith(base)) url = url.slice(base.length) || '/'
       const project = projectPattern.exec(url)
       Object.assign(raw, { headraceProject: project?.[1] ?? 'default' })
-      return project === null ? url : url.slice(project[0].length) || '/'
+      const address = project === null ? url : url.slice(project[0].length) || '/'
+      return options.canonicalAddress?.(address) ?? address
     },
   }) as unknown as FastifyInstance
   app.decorateRequest('project', 'default')
