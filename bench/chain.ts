@@ -19,7 +19,7 @@ export async function chain(): Promise<Figure[]> {
     for (let i = 0; i < 8; i++) {
       const run = await chainEnded(server.url, await startChain(server.url))
       if (run.state !== 'succeeded') throw new Error(`the chain ${run.state}`)
-      if (i > 0) times.push((run.finishedAt - run.startedAt) / 1000)
+      if (i > 0) times.push(((run.finishedAt ?? 0) - (run.startedAt ?? 0)) / 1000)
     }
     await server.stop()
     figures.push({

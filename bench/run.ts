@@ -2,6 +2,7 @@
 import { cpus, totalmem } from 'node:os'
 import { chain } from './chain.ts'
 import { crash } from './crash.ts'
+import { faults } from './faults.ts'
 import { fsyncMs } from './fsync.ts'
 import { startup } from './startup.ts'
 
@@ -14,6 +15,7 @@ export interface Figure {
 const benches: Record<string, { summary: string; run: () => Promise<Figure[]> }> = {
   startup: { summary: 'time to /health, memory, first byte of the CLI', run: startup },
   chain: { summary: 'a chain of 40 steps of /bin/true', run: chain },
+  faults: { summary: 'kill -9 on a disk that drops every byte not fsynced, 20 times', run: faults },
   crash: { summary: 'kill -9 of the server, 100 times', run: crash },
 }
 

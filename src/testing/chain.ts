@@ -37,12 +37,21 @@ export async function startChain(url: string): Promise<string> {
 export const chainRun = async (url: string, id: string): Promise<ChainRun> =>
   (await fetch(`${url}/p/chain/api/v1/pipeline-runs/${id}`)).json() as Promise<ChainRun>
 
-export async function chainEnded(url: string, id: string): Promise<ChainRun> {
-  for (;;) {
-    await fetch(`${url}/p/chain/api/v1/settled`)
+const endsWithinMs = 300_000
+
+/** The run when it has ended; `lost` where the server does not know it, `stuck` where it does not end in five minutes. */
+export async function chainEnded(
+  url: string,
+  id: string,
+): Promise<Pick<ChainRun, 'state'> & Partial<ChainRun>> {
+  for (const until = Date.now() + endsWithinMs; Date.now() < until; ) {
+    const settled = await fetch(`${url}/p/chain/api/v1/settled`)
+    if (!settled.ok) return { state: 'lost' }
     const run = await chainRun(url, id)
+    if (run.state === undefined) return { state: 'lost' }
     if (/succeeded|failed|cancelled/.test(run.state)) return run
   }
+  return { state: 'stuck' }
 }
 
 /** Kills a server at random moments while a chain runs and a client writes; what was lost, doubled or left behind. */

@@ -2,21 +2,28 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { setTimeout as pause } from 'node:timers/promises'
-import { applyChain, type ChainRun, type CrashFindings, chainEnded, startChain } from './chain.ts'
+import { applyChain, type CrashFindings, chainEnded, startChain } from './chain.ts'
 import { startServer } from './server.ts'
 
 const headers = { 'content-type': 'application/json' }
 // A length that no other program on the machine sleeps for, so that orphans can be counted.
 const nap = '0.0517'
 
+/** The disk under the server: what its processes get in their environment, and what happens to the files at a kill. */
+export interface Disk {
+  readonly env?: Record<string, string>
+  onKilled?(): Promise<void>
+}
+
 /** @param random numbers in [0, 1): printed seeds make a failure repeatable */
 export async function crashRepeatedly(
   dataDir: string,
   kills: number,
   random: () => number,
+  disk: Disk = {},
 ): Promise<CrashFindings> {
   const steps = kills * 8
-  let server = await startServer(dataDir)
+  let server = await startServer(dataDir, disk.env)
   await applyChain(server.url, steps, `sleep ${nap}`)
   const started = await fetch(`${server.url}/p/chain/api/v1/runs`, {
     method: 'POST',
@@ -38,19 +45,22 @@ export async function crashRepeatedly(
       })
       if (reply.ok) acknowledged++
     }
+    const spawners = await childrenOf(server.child.pid ?? 0)
     await server.kill()
-    // The spawner learns of the death by its closed channel; on a busy machine that takes a moment.
-    for (let wait = 0; wait < 40 && (await napping()) > 0; wait++) await pause(25)
+    // The spawner learns of the death by its closed channel and ends what it started; on a busy machine that takes a
+    // moment. A nap that outlives its spawner is an orphan.
+    for (let wait = 0; wait < 200 && spawners.some(isAlive); wait++) await pause(25)
     orphans += await napping()
-    server = await startServer(dataDir)
+    await disk.onKilled?.()
+    server = await startServer(dataDir, disk.env)
   }
-  const ended: ChainRun = await chainEnded(server.url, chain)
-  const { points } = (await (
+  const ended = await chainEnded(server.url, chain)
+  const { points = [] } = (await (
     await fetch(`${server.url}/p/chain/api/v1/runs/${run}/metrics/count`)
-  ).json()) as { points: { step: number }[] }
-  const { events } = (await (
+  ).json()) as { points?: { step: number }[] }
+  const { events = [] } = (await (
     await fetch(`${server.url}/p/chain/api/v1/events?type=pipelines.step.ended&limit=1000`)
-  ).json()) as { events: { payload: { step: string } }[] }
+  ).json()) as { events?: { payload: { step: string } }[] }
   const told = events.map((e) => e.payload.step)
   await server.stop()
   return {
@@ -60,6 +70,25 @@ export async function crashRepeatedly(
     committedTwice: told.length - new Set(told).size,
     orphans,
     state: ended.state,
+  }
+}
+
+/** The processes that a process started, as Linux tells. */
+async function childrenOf(pid: number): Promise<number[]> {
+  const { stdout } = await promisify(execFile)('ps', ['-o', 'pid=', '--ppid', String(pid)]).catch(() => ({
+    stdout: '',
+  }))
+  return stdout
+    .split('\n')
+    .map(Number)
+    .filter((child) => child > 0)
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
   }
 }
 

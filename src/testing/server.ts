@@ -67,9 +67,11 @@ export async function startServer(
     said += chunk
   })
   const url = await new Promise<string>((resolve, reject) => {
-    child.stdout?.once('data', (chunk: Buffer) =>
-      resolve(JSON.parse(String(chunk).split('\n')[0] ?? '{}').url),
-    )
+    child.stdout?.once('data', (chunk: Buffer) => {
+      const first = String(chunk).split('\n')[0] ?? ''
+      const found = (JSON.parse(first) as { url?: string }).url
+      found === undefined ? reject(new Error(`the server did not start: ${first}`)) : resolve(found)
+    })
     void exited.then((code) => reject(new Error(`the server ended with ${code}: ${said}`)))
   })
   return {

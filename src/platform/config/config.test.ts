@@ -56,3 +56,12 @@ test('a data directory of a newer format is refused and left unlocked', async ()
   await writeFile(path.join(directory, 'format.json'), '{"format": 1}')
   await (await openDataDirectory(directory)).release()
 })
+
+test('a directory whose format cannot be read is refused with what to do, and its lock is given back', async () => {
+  for (const text of ['', '{}', 'format 1', '{"format":"1"}']) {
+    const directory = await folder()
+    await writeFile(path.join(directory, 'format.json'), text)
+    await assert.rejects(openDataDirectory(directory), (t) => isFault(t, 'data.format_unreadable'))
+    await assert.rejects(openDataDirectory(directory), (t) => isFault(t, 'data.format_unreadable'))
+  }
+})

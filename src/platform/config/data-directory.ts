@@ -1,5 +1,5 @@
 /** The data directory: its format, and the lock that keeps a second server out. */
-import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { Fault } from '#base/errors.ts'
 
@@ -27,10 +27,15 @@ export async function openDataDirectory(directory: string): Promise<DataDirector
 async function checkFormat(file: string): Promise<boolean> {
   const text = await readFile(file, 'utf8').catch(() => undefined)
   if (text === undefined) {
-    await writeFile(file, `${JSON.stringify({ format })}\n`)
+    await writeDurably(file, `${JSON.stringify({ format })}\n`)
     return true
   }
-  const found = Number((JSON.parse(text) as { format?: unknown }).format)
+  const found = formatOf(text)
+  if (found === undefined) {
+    throw new Fault('precondition_failed', 'data.format_unreadable', `${file} does not say a format`, {
+      remedy: `where this is Headrace's directory, write {"format":${format}} to it, or restore a backup`,
+    })
+  }
   if (found > format) {
     throw new Fault(
       'precondition_failed',
@@ -42,6 +47,27 @@ async function checkFormat(file: string): Promise<boolean> {
     )
   }
   return false
+}
+
+function formatOf(text: string): number | undefined {
+  try {
+    const found = (JSON.parse(text) as { format?: unknown } | null)?.format
+    return typeof found === 'number' ? found : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Whole or not at all, also after a power cut: bytes first, then the name, then the folder that holds the name. */
+async function writeDurably(file: string, text: string): Promise<void> {
+  const temporary = `${file}.new`
+  const handle = await open(temporary, 'w', 0o600)
+  await handle.writeFile(text)
+  await handle.sync()
+  await handle.close()
+  await rename(temporary, file)
+  const folder = await open(path.dirname(file))
+  await folder.sync().finally(() => folder.close())
 }
 
 /** The lock names its holder: process id and start, so that the id of a dead server is not taken for a living one. */
