@@ -4,7 +4,8 @@
  */
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
+import { startThread } from '#base/thread.ts'
 
 export interface SqliteThreads {
   readonly file: string
@@ -12,13 +13,11 @@ export interface SqliteThreads {
   readonly reader: Worker
   readonly opened: Promise<{ readonly opened: boolean; readonly why?: string }>
 }
-const execArgv = ['--disable-warning=ExperimentalWarning']
 
 export function startSqliteThreads(file: string, durability: 'fsync' | 'process'): SqliteThreads {
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
-  const writer = new Worker(new URL('./writer.worker.ts', import.meta.url), {
+  const writer = startThread(new URL('./writer.worker.ts', import.meta.url), {
     workerData: { file, durability },
-    execArgv,
   })
   const opened = new Promise<{ opened: boolean; why?: string }>((resolve) => {
     writer.once('message', resolve)
@@ -32,10 +31,7 @@ export function startSqliteThreads(file: string, durability: 'fsync' | 'process'
 }
 
 export function startReader(file: string): Worker {
-  const reader = new Worker(new URL('./reader.worker.ts', import.meta.url), {
-    workerData: { file },
-    execArgv,
-  })
+  const reader = startThread(new URL('./reader.worker.ts', import.meta.url), { workerData: { file } })
   // A reader that cannot open says so with its first question.
   reader.on('error', () => undefined)
   return reader

@@ -1,6 +1,7 @@
 /** The main thread's side: a question is a flat Float32Array of rows, an answer one number a row. Hot path. */
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import { Fault } from '#base/errors.ts'
+import { startThread } from '#base/thread.ts'
 
 export interface Onnx {
   /** Makes a model ready; the number of features that it takes. @throws Fault invalid `onnx.unreadable` */
@@ -33,9 +34,7 @@ export function openOnnx(): Onnx {
   }
   const started = () => {
     if (worker !== undefined) return worker
-    const made = new Worker(new URL('./session.worker.ts', import.meta.url), {
-      execArgv: ['--disable-warning=ExperimentalWarning'],
-    })
+    const made = startThread(new URL('./session.worker.ts', import.meta.url))
     made.on('message', (answer: Answer) => {
       const one = waiting.get(answer.id)
       waiting.delete(answer.id)
