@@ -47,7 +47,12 @@ import {
   featuresMigrations,
   openFeatures,
 } from './domains/features/index.ts'
-import { lineageEndpoints, openLineage } from './domains/lineage/index.ts'
+import {
+  lineageEndpoints,
+  lineageMigrations,
+  openLineage,
+  openReproductions,
+} from './domains/lineage/index.ts'
 import {
   type Monitoring,
   monitoringEndpoints,
@@ -58,6 +63,7 @@ import {
 } from './domains/monitoring/index.ts'
 import {
   openPipelines,
+  openStepReproduction,
   pipelinesBlock,
   pipelinesEndpoints,
   pipelinesMigrations,
@@ -66,7 +72,13 @@ import {
   secretObjections,
   sweepSecrets,
 } from './domains/pipelines/index.ts'
-import { modelsBlock, openRegistry, registryEndpoints, registryMigrations } from './domains/registry/index.ts'
+import {
+  convert,
+  modelsBlock,
+  openRegistry,
+  registryEndpoints,
+  registryMigrations,
+} from './domains/registry/index.ts'
 import { openReviews, reviewsEndpoints, reviewsMigrations } from './domains/reviews/index.ts'
 import { endpointsBlock, openServing, servingEndpoints, servingMigrations } from './domains/serving/index.ts'
 import {
@@ -118,6 +130,7 @@ const migrations = [
   ...reviewsMigrations,
   ...servingMigrations,
   ...monitoringMigrations,
+  ...lineageMigrations,
 ]
 
 export interface App {
@@ -204,9 +217,10 @@ async function openRooms(settings: Settings, { data, threads }: Ground, isLoopba
   const validation = openValidation({ ...common, datasets })
   const features = openFeatures({ ...common, datasets })
   const experiments = openExperiments(common)
+  const converter = path.join(packageRoot, 'python', 'convert_model.py')
   const registry = openRegistry({
     ...common,
-    converter: path.join(packageRoot, 'python', 'convert_model.py'),
+    converter,
     sampleRows: features.sampleRows,
     verdictOf: async (id, caller) => (await evaluation.get({ evaluation: id }, caller)).subjects,
   })
@@ -215,7 +229,7 @@ async function openRooms(settings: Settings, { data, threads }: Ground, isLoopba
   const monitoring: Monitoring = openMonitoring({ ...common, datasets, registry, serving: () => serving })
   const serving = openServing({ ...common, registry, features, qualityOf: monitoring.qualityOf })
   let url: string | undefined
-  const run = runStepKind({
+  const runDeps = {
     ...common,
     datasets,
     experiments,
@@ -224,7 +238,8 @@ async function openRooms(settings: Settings, { data, threads }: Ground, isLoopba
     mintToken: access.mintToken,
     serverUrl: () => url,
     pythonClient: path.join(packageRoot, 'clients', 'python'),
-  })
+  }
+  const run = runStepKind(runDeps)
   const kinds = [
     run,
     ...stepKinds({ definitions, datasets, validation, features, evaluation, registry, reviews, serving }),
@@ -239,6 +254,16 @@ async function openRooms(settings: Settings, { data, threads }: Ground, isLoopba
     resolvePrediction: serving.resolvePrediction,
     modelVersion: registry.getVersion,
     datasetVersion: datasets.versionOf,
+  })
+  const reproductions = openReproductions({
+    ...common,
+    modelOrigin: registry.getVersion,
+    rerun: openStepReproduction(runDeps),
+    convert: (command) => convert({ ...common, converter }, command),
+    sampleRows: features.sampleRows,
+    predict: async (digest, rows) =>
+      onnx.predict(await blobs.localPath(digest), Float32Array.from(rows.flat()), rows.length),
+    metricsOf: async (id, caller) => (await experiments.getRun({ run: id }, caller)).metrics,
   })
   monitoringSubscriptions(monitoring, events)
   events.subscribe({
@@ -279,7 +304,7 @@ async function openRooms(settings: Settings, { data, threads }: Ground, isLoopba
       )
     }),
     ...monitoringEndpoints(monitoring),
-    ...lineageEndpoints(lineage),
+    ...lineageEndpoints(lineage, reproductions),
     ...scoringRoutes(serving),
     ...oipRoutes(serving, version),
     ...mlflowRoutes({ experiments }),
@@ -329,7 +354,7 @@ async function openRooms(settings: Settings, { data, threads }: Ground, isLoopba
     isReady = false
     stopping.abort()
     await http.close()
-    await pipelines.stop()
+    await Promise.all([pipelines.stop(), reproductions.stop()])
     await events.stop()
     await serving.stop()
     await Promise.all([processes.close(), columnar.close(), onnx.close()])

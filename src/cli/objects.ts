@@ -270,6 +270,12 @@ export const objectVerbs: Verb[] = [
   { name: 'model show', usage: 'NAME[@v]', summary: 'Versions of a model, or gates of one', run: modelShow },
   { name: 'model gate', usage: 'NAME@v', summary: 'Hold a version against its gates', run: modelGate },
   {
+    name: 'reproduce',
+    usage: 'MODEL@v',
+    summary: 'Rebuild a model from its lock, bytes and code; say whether it is the same',
+    run: async (context) => (await import('./reproduce.ts')).reproduce(context),
+  },
+  {
     name: 'model promote',
     usage: 'NAME@v [--alias A]',
     summary: 'Point an alias at a version',

@@ -11,6 +11,29 @@ const project = 'retail-demand'
 let dataDir = ''
 let demo: Ran
 let server: RunningServer
+let firstTurn: unknown
+/** What two directories that saw the same nights must have in common: ids of data, bytes of models, served errors. */
+async function factsOf(url: string): Promise<unknown> {
+  const get = async (address: string) => (await fetch(`${url}/p/${project}/api/v1${address}`)).json() as never
+  const datasets = ((await get('/datasets')) as { datasets: { dataset?: string; name: string }[] }).datasets
+  const names = datasets.map((d) => d.dataset ?? d.name).sort()
+  const versions = await Promise.all(
+    names.map(async (name) => {
+      const found = (await get(`/datasets/${name}/versions?limit=500`)) as { versions: { id: string }[] }
+      return [name, found.versions.map((v) => v.id)]
+    }),
+  )
+  const models = await Promise.all(
+    ['demand', 'frozen-boosting', 'frozen-ridge'].map(async (name) => {
+      const found = (await get(`/models/${name}`)) as { versions: { version: number; onnx: string }[] }
+      return [name, found.versions.map((v) => [v.version, v.onnx])]
+    }),
+  )
+  const { windows } = (await get('/monitors/demand/windows?limit=100')) as {
+    windows: { day: string; served: object }[]
+  }
+  return { versions, models, windows: windows.map((w) => [w.day, w.served]) }
+}
 const call = async (method: string, address: string, body?: unknown) => {
   const init =
     body === undefined
@@ -25,6 +48,7 @@ before(async () => {
   dataDir = path.join(await mkdtemp(path.join(tmpdir(), 'headrace-journey-')), 'data')
   demo = await headrace(['demo', 'start', '--exit', '--data-dir', dataDir, '--port', '0'])
   if (demo.code === 0) server = await startServer(dataDir)
+  if (demo.code === 0) firstTurn = await factsOf(server.url)
 })
 after(async () => {
   await server?.kill()
@@ -73,6 +97,32 @@ test('a prediction leads back to model, run, code, environment and the bytes of 
     const bytes = await readFile(path.join(out, file.path))
     assert.equal(createHash('sha256').update(bytes).digest('hex'), file.digest)
   }
+})
+
+test('a model rebuilt from its lock, bytes and code is bit-identical, and the report stays with it', async () => {
+  const { stdout, stderr, code } = await cli('reproduce', 'demand@2', '--json')
+  assert.equal(code, 0, `${stdout}\n${stderr}`)
+  const { verdict, outputs, metrics, environment } = JSON.parse(stdout)
+  assert.equal(verdict, 'bit-identical')
+  assert.equal(environment.same, true)
+  const compared = Object.fromEntries(outputs.map((o: { name: string; same: boolean }) => [o.name, o.same]))
+  assert.equal(compared['model.onnx'], true)
+  assert.equal(compared.predictions, true)
+  assert.deepEqual(
+    metrics.map((m: { name: string }) => m.name),
+    ['rows', 'train_wape'],
+  )
+  const kept = await call('GET', '/api/v1/models/demand/versions/2/reproductions')
+  assert.deepEqual(
+    kept.body.reproductions.map((r: { verdict: string }) => r.verdict),
+    ['bit-identical'],
+  )
+})
+
+test('a reproduction of what is not there is refused by name', async () => {
+  assert.equal((await cli('reproduce', 'demand@99')).code, 5)
+  assert.equal((await cli('reproduce', 'demand')).code, 2)
+  assert.equal((await call('GET', '/api/v1/reproductions/none')).status, 404)
 })
 
 test('a night unchanged: no step runs, and each says why', async () => {
@@ -156,4 +206,18 @@ test('a second start finds everything where it was', async () => {
   assert.match(again.stdout, /everything is where it was/)
   assert.match(again.stdout, /loop complete: /)
   assert.ok((await readdir(dataDir)).includes('headrace.db'))
+})
+
+test('the same nights on a new data directory: the same version ids, equal ONNX bytes, equal served errors', async () => {
+  const another = path.join(await mkdtemp(path.join(tmpdir(), 'headrace-journey-')), 'data')
+  const again = await headrace(['demo', 'start', '--exit', '--data-dir', another, '--port', '0'])
+  assert.equal(again.code, 0, again.stderr)
+  const other = await startServer(another)
+  try {
+    const facts = (await factsOf(other.url)) as { versions: [string, string[]][]; windows: unknown[] }
+    assert.ok(facts.windows.length > 30 && facts.versions.length > 3, 'there is something to compare')
+    assert.deepEqual(facts, firstTurn)
+  } finally {
+    await other.stop()
+  }
 })

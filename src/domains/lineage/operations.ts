@@ -1,32 +1,7 @@
 /** The way back from a prediction to the exact bytes, code and environment that made it. A read model of ports only. */
-import { z } from 'zod'
 import type { Caller } from '#base/caller.ts'
 import { Fault } from '#base/errors.ts'
-
-export const VersionNode = z.object({
-  dataset: z.string(),
-  version: z.number(),
-  id: z.string(),
-  files: z.array(z.object({ path: z.string(), digest: z.string(), size: z.number() })),
-  parents: z.array(z.object({ dataset: z.string(), version: z.number(), id: z.string() })),
-})
-export type VersionNode = z.output<typeof VersionNode>
-export const Why = z
-  .object({
-    prediction: z.string(),
-    endpoint: z.string(),
-    revision: z.number(),
-    model: z.string(),
-    version: z.number(),
-    onnx: z.string(),
-    run: z.string(),
-    code: z.object({ tree: z.string(), commit: z.string().optional(), dirty: z.boolean() }),
-    environment: z.object({ lock: z.string() }),
-    /** The training set first, then what it was made of, down to what came from outside. */
-    datasets: z.array(VersionNode),
-  })
-  .meta({ id: 'PredictionLineage' })
-export type Why = z.output<typeof Why>
+import type { VersionNode, Why } from './model.ts'
 
 export interface LineageDeps {
   readonly resolvePrediction: (

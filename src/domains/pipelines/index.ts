@@ -10,6 +10,7 @@ export {
 } from './model.ts'
 export { openPipelines, type Pipelines, type PipelinesDeps, type StartPipelineRun } from './operations.ts'
 export type { StepContext, StepKind, StepResult } from './ports.ts'
+export { openStepReproduction } from './reproduce.ts'
 export { type RunStepDeps, runStepKind } from './run-step.ts'
 export { secretObjections, sweepSecrets } from './step-secrets.ts'
 export { pipelinesSubscriptions } from './subscriptions.ts'

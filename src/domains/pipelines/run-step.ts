@@ -108,12 +108,14 @@ async function environmentFor(deps: RunStepDeps, step: StepContext): Promise<Env
   })
 }
 
-async function runProgram(
+/** Runs the step's program on these inputs; in the environment that its definition asks for, or in one that is given. */
+export async function runProgram(
   deps: RunStepDeps,
   step: StepContext,
   inputs: ReadonlyMap<string, Input>,
-): Promise<StepResult> {
-  const environment = await environmentFor(deps, step)
+  given?: Environment,
+): Promise<Extract<StepResult, { state: 'succeeded' | 'refused' }>> {
+  const environment = given ?? (await environmentFor(deps, step))
   const work = path.join(
     deps.workDirectory,
     `${step.pipelineRun}-${step.step}-${step.attempt}-${newId().slice(-6)}`,

@@ -1,6 +1,6 @@
 /** Nouns of serving: endpoints, revisions, rollouts. */
 import { z } from 'zod'
-import { defineBlock, duration, type Objection, percent } from '#platform/definitions/index.ts'
+import { defineBlock, duration, durationMs, type Objection, percent } from '#platform/definitions/index.ts'
 
 const Windows = z
   .string()
@@ -18,6 +18,8 @@ export const AnalysisRule = z.strictObject({
   metric: z.enum(['error_rate', 'latency_p95', 'wape']),
   max: share,
   times: z.enum(['stable']).optional(),
+  /** A latency below this is good whatever the ratio: of two fast answers the ratio is noise. */
+  ignore_below: duration().transform(durationMs).optional(),
   on: z.enum(['shadow', 'traffic']).optional(),
   min_labels: z.int().min(1).default(1),
   no_data: z.enum(['hold', 'pass', 'fail']).default('hold'),

@@ -43,15 +43,23 @@ export function analyse(rules: readonly AnalysisRule[], candidate: Measured, sta
         sentence: `${rule.metric}: too little data yet${labels}`,
       }
     }
-    const bound = rule.times === undefined ? rule.max : rule.max * (theirs as number)
+    const { bound, because } = boundOf(rule, theirs ?? 0)
     const verdict = (mine as number) <= bound ? 'pass' : 'fail'
-    const of = rule.times === undefined ? '' : ` (${rule.max} times stable's ${shown(theirs as number)})`
     return {
       metric: rule.metric,
       verdict,
-      sentence: `${rule.metric} ${shown(mine as number)} ${verdict === 'pass' ? '≤' : '>'} ${shown(bound)}${of}`,
+      sentence: `${rule.metric} ${shown(mine as number)} ${verdict === 'pass' ? '≤' : '>'} ${shown(bound)}${because}`,
     }
   })
+}
+
+/** The bound in the metric's unit, and where it comes from. */
+function boundOf(rule: AnalysisRule, stable: number): { bound: number; because: string } {
+  const asked = rule.times === undefined ? rule.max : rule.max * stable
+  const floor = rule.metric === 'latency_p95' ? (rule.ignore_below ?? 0) : 0
+  if (floor > asked) return { bound: floor, because: ' (below which it does not matter)' }
+  const because = rule.times === undefined ? '' : ` (${rule.max} times stable's ${shown(stable)})`
+  return { bound: asked, because }
 }
 
 function measureOf(rule: AnalysisRule, m: Measured): number | null {

@@ -35,6 +35,22 @@ for (const [what, candidate, windows, wanted] of [
     assert.equal(decide(analyse([wape, errors], measured(candidate), measured({})), windows, shadow), wanted)
   })
 
+test('of two fast answers the ratio is noise: below `ignore_below` a latency is good', () => {
+  const rule: AnalysisRule = {
+    metric: 'latency_p95',
+    max: 3,
+    times: 'stable',
+    ignore_below: 250,
+    min_labels: 1,
+    no_data: 'hold',
+  }
+  const seen = (latencyP95Ms: number) =>
+    analyse([rule], measured({ latencyP95Ms }), measured({ latencyP95Ms: 5 }))[0]
+  assert.equal(seen(17)?.verdict, 'pass')
+  assert.equal(seen(17)?.sentence, 'latency_p95 17 ≤ 250 (below which it does not matter)')
+  assert.equal(seen(251)?.verdict, 'fail')
+})
+
 test('a finding names the metric, what was seen and the bound', () => {
   const [finding] = analyse([wape], measured({ wape: 0.4 }), measured({}))
   assert.equal(finding?.sentence, "wape 0.4 > 0.2625 (1.05 times stable's 0.25)")
