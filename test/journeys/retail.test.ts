@@ -14,7 +14,11 @@ let server: RunningServer
 let firstTurn: unknown
 /** What two directories that saw the same nights must have in common: ids of data, bytes of models, served errors. */
 async function factsOf(url: string): Promise<unknown> {
-  const get = async (address: string) => (await fetch(`${url}/p/${project}/api/v1${address}`)).json() as never
+  const get = async (address: string): Promise<never> => {
+    const reply = await fetch(`${url}/p/${project}/api/v1${address}`)
+    assert.equal(reply.status, 200, address)
+    return reply.json() as never
+  }
   const datasets = ((await get('/datasets')) as { datasets: { dataset?: string; name: string }[] }).datasets
   const names = datasets.map((d) => d.dataset ?? d.name).sort()
   const versions = await Promise.all(
@@ -29,7 +33,7 @@ async function factsOf(url: string): Promise<unknown> {
       return [name, found.versions.map((v) => [v.version, v.onnx])]
     }),
   )
-  const { windows } = (await get('/monitors/demand/windows?limit=100')) as {
+  const { windows } = (await get('/monitors/demand/windows')) as {
     windows: { day: string; served: object }[]
   }
   return { versions, models, windows: windows.map((w) => [w.day, w.served]) }

@@ -4,6 +4,7 @@ import uPlot from 'uplot'
 import type { HouseEvent, MonitorWindow } from '../../api/shapes.ts'
 import { useApi } from '../../api/useApi.ts'
 import { Await, number } from '../../ui/parts.tsx'
+import type { Alarm } from './alarm.ts'
 
 interface Mark {
   readonly at: number
@@ -25,7 +26,7 @@ function marksOf(events: readonly HouseEvent[]): Mark[] {
   })
 }
 
-function drawMarks(u: uPlot, marks: readonly Mark[], threshold: number): void {
+function drawMarks(u: uPlot, marks: readonly Mark[], threshold: number | undefined): void {
   const { ctx, bbox } = u
   ctx.save()
   ctx.font = `${11 * devicePixelRatio}px sans-serif`
@@ -37,8 +38,10 @@ function drawMarks(u: uPlot, marks: readonly Mark[], threshold: number): void {
     ctx.lineTo(x1, y1)
     ctx.stroke()
   }
-  const y = u.valToPos(threshold, 'y', true)
-  line(bbox.left, y, bbox.left + bbox.width, y, token('--bad'))
+  if (threshold !== undefined) {
+    const y = u.valToPos(threshold, 'y', true)
+    line(bbox.left, y, bbox.left + bbox.width, y, token('--bad'))
+  }
   for (const [i, mark] of marks.entries()) {
     const x = u.valToPos(mark.at, 'x', true)
     line(x, bbox.top, x, bbox.top + bbox.height, mark.colour)
@@ -48,13 +51,21 @@ function drawMarks(u: uPlot, marks: readonly Mark[], threshold: number): void {
   ctx.restore()
 }
 
-function Plot({ windows, events }: { windows: readonly MonitorWindow[]; events: readonly HouseEvent[] }) {
+interface PlotProps {
+  readonly windows: readonly MonitorWindow[]
+  readonly events: readonly HouseEvent[]
+  readonly alarm: Alarm | undefined
+}
+
+function Plot({ windows, events, alarm }: PlotProps) {
+  const metric = alarm?.metric ?? 'wape'
+  const above = alarm?.above
   const box = useRef<HTMLDivElement>(null)
   useEffect(() => {
     const target = box.current
     if (target === null) return undefined
     const x = windows.map((w) => Date.parse(`${w.day}T00:00:00Z`) / 1000)
-    const y = windows.map((w) => w.metrics.wape_7d ?? null)
+    const y = windows.map((w) => w.metrics[metric] ?? null)
     const marks = marksOf(events)
     const axis = {
       stroke: token('--muted'),
@@ -66,10 +77,17 @@ function Plot({ windows, events }: { windows: readonly MonitorWindow[]; events: 
         width: target.clientWidth,
         height: 260,
         tzDate: (ts) => uPlot.tzDate(new Date(ts * 1000), 'Etc/UTC'),
-        scales: { y: { range: (_, low, high) => [Math.min(low, 0.2) - 0.02, Math.max(high, 0.3) + 0.02] } },
-        series: [{}, { label: 'wape_7d', stroke: token('--water'), width: 2, value: (_, v) => number(v) }],
+        scales: {
+          y: {
+            range: (_, low, high) => [
+              Math.min(low, above ?? low) * 0.9,
+              Math.max(high, above ?? high) * 1.05,
+            ],
+          },
+        },
+        series: [{}, { label: metric, stroke: token('--water'), width: 2, value: (_, v) => number(v) }],
         axes: [axis, axis],
-        hooks: { draw: [(u) => drawMarks(u, marks, 0.28)] },
+        hooks: { draw: [(u) => drawMarks(u, marks, above)] },
       },
       [x, y],
       target,
@@ -80,11 +98,17 @@ function Plot({ windows, events }: { windows: readonly MonitorWindow[]; events: 
       resize.disconnect()
       chart.destroy()
     }
-  }, [windows, events])
+  }, [windows, events, metric, above])
   return <div ref={box} className="body" />
 }
 
-export function ErrorChart({ monitor, events }: { monitor: string; events: readonly HouseEvent[] }) {
+interface Props {
+  readonly monitor: string
+  readonly alarm: Alarm | undefined
+  readonly events: readonly HouseEvent[]
+}
+
+export function ErrorChart({ monitor, alarm, events }: Props) {
   const windows = useApi<{ windows: MonitorWindow[] }>(`/api/v1/monitors/${monitor}/windows`)
   return (
     <Await
@@ -97,7 +121,7 @@ export function ErrorChart({ monitor, events }: { monitor: string; events: reado
     >
       {({ windows: all }) => (
         <>
-          <Plot windows={all} events={events} />
+          <Plot windows={all} events={events} alarm={alarm} />
           <details className="body">
             <summary>As a table</summary>
             <div className="scroll" style={{ maxHeight: 240 }}>
@@ -106,7 +130,7 @@ export function ErrorChart({ monitor, events }: { monitor: string; events: reado
                   <tr>
                     <th>Night</th>
                     <th className="num">wape</th>
-                    <th className="num">wape_7d</th>
+                    <th className="num">{alarm?.metric}</th>
                     <th className="num">bias</th>
                   </tr>
                 </thead>
@@ -115,7 +139,7 @@ export function ErrorChart({ monitor, events }: { monitor: string; events: reado
                     <tr key={w.day}>
                       <td>{w.day}</td>
                       <td className="num">{number(w.metrics.wape)}</td>
-                      <td className="num">{number(w.metrics.wape_7d)}</td>
+                      <td className="num">{number(w.metrics[alarm?.metric ?? ''])}</td>
                       <td className="num">{number(w.metrics.bias)}</td>
                     </tr>
                   ))}

@@ -3,6 +3,7 @@ import { project } from '../../api/client.ts'
 import type { Endpoint, HouseEvent, MonitorWindow, PipelineRun, Review } from '../../api/shapes.ts'
 import { useApi } from '../../api/useApi.ts'
 import { Await, Card } from '../../ui/parts.tsx'
+import { alarmOf, type Definition } from './alarm.ts'
 import { ErrorChart } from './ErrorChart.tsx'
 import { Happened } from './Happened.tsx'
 import { Race } from './Race.tsx'
@@ -15,7 +16,9 @@ export function Home() {
   const monitors = useApi<{ monitors: { name: string; last?: MonitorWindow }[] }>('/api/v1/monitors')
   const events = useApi<{ events: HouseEvent[] }>('/api/v1/events?limit=400')
   const about = useApi<{ clockMs?: number }>(`/api/v1/projects/${project}`)
+  const definition = useApi<Definition>('/api/v1/definition')
   const monitor = monitors.data?.monitors[0]
+  const alarm = alarmOf(definition.data, monitor?.name)
   const night =
     about.data?.clockMs === undefined
       ? ''
@@ -32,16 +35,22 @@ export function Home() {
           reviews={reviews.data?.reviews ?? []}
           endpoint={endpoints.data?.endpoints[0]}
           last={monitor?.last}
+          alarm={alarm}
         />
       </section>
       <div className="two">
-        <Card title="Rolling error" note="weighted absolute percentage error of the last seven nights">
+        <Card
+          title="Rolling error"
+          note={
+            alarm === undefined ? 'nothing watches it' : `${alarm.metric}; above ${alarm.above} it retrains`
+          }
+        >
           {monitor === undefined ? (
             <p className="body muted">
               There is no monitor yet. It begins with the first labels after the first deployment.
             </p>
           ) : (
-            <ErrorChart monitor={monitor.name} events={events.data?.events ?? []} />
+            <ErrorChart monitor={monitor.name} alarm={alarm} events={events.data?.events ?? []} />
           )}
         </Card>
         <Waits reviews={reviews} />

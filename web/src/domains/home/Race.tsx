@@ -2,6 +2,7 @@
 import { to } from '../../api/client.ts'
 import type { Endpoint, MonitorWindow, PipelineRun, Review, Step } from '../../api/shapes.ts'
 import { number } from '../../ui/parts.tsx'
+import type { Alarm } from './alarm.ts'
 
 interface Station {
   readonly name: string
@@ -65,8 +66,9 @@ interface Props {
   readonly reviews: readonly Review[]
   readonly endpoint: Endpoint | undefined
   readonly last: MonitorWindow | undefined
+  readonly alarm: Alarm | undefined
 }
-function stationsOf({ runs, reviews, endpoint, last }: Props): Station[] {
+function stationsOf({ runs, reviews, endpoint, last, alarm }: Props): Station[] {
   const nightly = runs.filter((r) => r.steps.some((s) => s.kind === 'check'))
   const deploying = runs.filter((r) => r.steps.some((s) => s.kind === 'deploy'))
   const newest = nightly[0]
@@ -89,7 +91,7 @@ function stationsOf({ runs, reviews, endpoint, last }: Props): Station[] {
     approveStation(reviews[0]),
     rolloutStation(endpoint),
     serveStation(endpoint),
-    ...watchStations(endpoint, last),
+    ...watchStations(endpoint, last, alarm),
   ]
 }
 
@@ -133,9 +135,13 @@ function serveStation(endpoint: Endpoint | undefined): Station {
   return { name: 'Serve', first: `${stable.model}@${stable.version}`, second, look: 'ok', href }
 }
 
-function watchStations(endpoint: Endpoint | undefined, last: MonitorWindow | undefined): Station[] {
+function watchStations(
+  endpoint: Endpoint | undefined,
+  last: MonitorWindow | undefined,
+  alarm: Alarm | undefined,
+): Station[] {
   const href = pageOf(endpoint)
-  const error = last?.metrics.wape_7d
+  const error = last?.metrics[alarm?.metric ?? 'wape']
   const labels: Station =
     last === undefined
       ? { name: 'Labels', first: 'not yet', second: '', look: 'idle', href }
@@ -152,14 +158,13 @@ function watchStations(endpoint: Endpoint | undefined, last: MonitorWindow | und
     labels,
     {
       name: 'Watch',
-      first: `wape_7d ${number(error)}`,
-      second: `threshold ${threshold}`,
-      look: error > threshold ? 'bad' : 'ok',
+      first: `${alarm?.metric ?? 'wape'} ${number(error)}`,
+      second: alarm === undefined ? 'no threshold' : `threshold ${alarm.above}`,
+      look: alarm !== undefined && error > alarm.above ? 'bad' : 'ok',
       href,
     },
   ]
 }
-const threshold = 0.28
 
 export function Race(props: Props) {
   const stations = stationsOf(props)

@@ -3,6 +3,7 @@ import { to } from '../../api/client.ts'
 import type { ModelVersion } from '../../api/shapes.ts'
 import { useApi } from '../../api/useApi.ts'
 import { Await, Card, Id, State, When } from '../../ui/parts.tsx'
+import { Reproduced } from './Reproduced.tsx'
 
 export function ModelList() {
   const models = useApi<{ models: { name: string; versions: number; champion?: number }[] }>('/api/v1/models')
@@ -126,6 +127,7 @@ function Version({ model, v }: { model: string; v: ModelVersion }) {
         </dd>
         <dt>ONNX</dt>
         <dd>differs by at most {v.parityMaxAbs.toExponential(1)} from the original</dd>
+        <Reproduced model={model} version={v.version} />
       </dl>
       <table className="wrap">
         <tbody>
