@@ -91,6 +91,7 @@ import { apiRoutes } from './doors/api/index.ts'
 import { canonicalAddress, mlflowRoutes } from './doors/mlflow/index.ts'
 import { oipRoutes } from './doors/oip/index.ts'
 import { scoringRoutes } from './doors/scoring/index.ts'
+import { tfServingRoutes } from './doors/tfserving/index.ts'
 
 export const packageRoot = path.resolve(import.meta.dirname, '..')
 export const version: string = JSON.parse(
@@ -306,6 +307,7 @@ async function openRooms(settings: Settings, { data, threads }: Ground, isLoopba
     ...monitoringEndpoints(monitoring),
     ...lineageEndpoints(lineage, reproductions),
     ...scoringRoutes(serving),
+    ...tfServingRoutes(serving),
     ...oipRoutes(serving, version),
     ...mlflowRoutes({ experiments }),
     ...webRoutes(path.join(packageRoot, 'web', 'dist')),

@@ -1,11 +1,14 @@
 /** Story 1, short: the loop turns by itself on real data, and what came of it can be proved. Needs Python and PyPI once. */
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdtemp, readdir, readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
-import { headrace, type Ran, type RunningServer, startServer } from '../../src/testing/server.ts'
+import { promisify } from 'node:util'
+import { peerPython } from '../../src/testing/peers.ts'
+import { headrace, packageRoot, type Ran, type RunningServer, startServer } from '../../src/testing/server.ts'
 
 const project = 'retail-demand'
 let dataDir = ''
@@ -152,6 +155,57 @@ test('a tensor client gets the same answer as the plain door', async () => {
   })
   assert.equal(v2.status, 200, JSON.stringify(v2.body))
   assert.equal(v2.body.outputs[0].data[0], plain.body.predictions[0].value)
+})
+
+test('the clients of Triton and SageMaker get the plain door’s answer, in every form that they know', async () => {
+  const plain = await call('POST', '/endpoints/demand/predict', {
+    rows: [{ product_category: 'SOFT DRINKS' }],
+  })
+  const wanted = plain.body.predictions[0].value
+  const python = await peerPython(['boto3==1.44.5', 'tritonclient[http]==2.73.0', 'numpy==2.4.6'])
+  const script = path.join(packageRoot, 'src', 'testing', 'clients', 'scoring.py')
+  const { stdout } = await promisify(execFile)(python, [script, server.url, project, 'SOFT DRINKS'])
+  const answers = JSON.parse(stdout) as Record<string, unknown>
+  assert.deepEqual(answers['triton live, ready, model ready'], [true, true, true])
+  assert.equal(answers['triton metadata'], 'demand')
+  assert.match(String(answers['triton unknown model']), /nobody/)
+  const asked = Object.keys(answers).filter((name) => /binary|json|csv/.test(name))
+  assert.equal(asked.length, 8)
+  for (const name of asked)
+    assert.ok(Math.abs((answers[name] as number) - wanted) < 1e-4, `${name}: ${answers[name]}`)
+})
+
+test('TensorFlow Serving’s face: rows, columns, versions, status, and its errors', async () => {
+  const row = { product_category: 'SOFT DRINKS' }
+  const plain = await call('POST', '/endpoints/demand/predict', { rows: [row] })
+  const wanted = plain.body.predictions[0].value
+  const at = '/tfserving/v1/models/demand'
+  assert.deepEqual((await call('POST', `${at}:predict`, { instances: [row] })).body, {
+    predictions: [wanted],
+  })
+  const columns = { inputs: { product_category: ['SOFT DRINKS'] } }
+  assert.deepEqual((await call('POST', `${at}/versions/2:predict`, columns)).body, { outputs: [wanted] })
+  const status = await call('GET', at)
+  assert.deepEqual(status.body.model_version_status[0].state, 'AVAILABLE')
+  assert.ok(
+    'lag_7' in
+      (await call('GET', `${at}/metadata`)).body.metadata.signature_def.signature_def.serving_default.inputs,
+  )
+  const refusals: [string, unknown, number][] = [
+    [`${at}:predict`, {}, 400],
+    [`${at}:predict`, { instances: [], inputs: [] }, 400],
+    [`${at}:predict`, { instances: 'x' }, 400],
+    [`${at}:predict`, { inputs: { a: [1], b: [1, 2] } }, 400],
+    [`${at}:predict`, { instances: [{ other: 1 }] }, 400],
+    [`${at}:classify`, { instances: [row] }, 404],
+    [`${at}/versions/7:predict`, { instances: [row] }, 404],
+    ['/tfserving/v1/models/nobody:predict', { instances: [row] }, 404],
+  ]
+  for (const [address, body, wantedStatus] of refusals) {
+    const refused = await call('POST', address, body)
+    assert.equal(refused.status, wantedStatus, `${address} ${JSON.stringify(body)}`)
+    assert.equal(typeof refused.body.error, 'string')
+  }
 })
 
 test('prices in cents are stopped by the checks, and the champion serves on', async () => {

@@ -1,11 +1,10 @@
 /** Plain scoring and MLflow's wire: `/endpoints/NAME/predict`, `/invocations`, `/ping`. Translates, decides nothing. */
-import type { Caller } from '#base/caller.ts'
 import { Fault } from '#base/errors.ts'
 import { type Route, rawRoute } from '#platform/http/index.ts'
-import type { PredictRow, Serving } from '../../domains/serving/index.ts'
+import { recordsOf, rowsOf, type ScoringRecord, type Serving } from '../../domains/serving/index.ts'
+import { recordsOfCsv } from './csv.ts'
 
 type Json = Record<string, unknown>
-const rowsMax = 10_000
 
 export const scoringRoutes = (serving: Serving): Route[] => [
   rawRoute({
@@ -33,7 +32,10 @@ export const scoringRoutes = (serving: Serving): Route[] => [
     permission: 'endpoint:predict',
     async handle(request, _reply, caller) {
       const { name } = request.params as { name: string }
-      const rows = await rowsOf(serving, name, invocationRecords(request.body as Json | undefined), caller)
+      const records = /^text\/csv\b/.test(request.headers['content-type'] ?? '')
+        ? await recordsOfCsv(request.body as AsyncIterable<Buffer>)
+        : invocationRecords(request.body as Json | undefined)
+      const rows = await rowsOf(serving, name, records, caller)
       const answer = await serving.predict(name, rows, caller)
       return { predictions: answer.predictions.map((p) => p.value) }
     },
@@ -53,7 +55,7 @@ export const scoringRoutes = (serving: Serving): Route[] => [
 ]
 
 /** dataframe_split, dataframe_records, instances or inputs (mlflow.org, "Deploy MLflow Model as a Local Inference Server"). */
-function invocationRecords(body: Json | undefined): (Json | unknown[])[] {
+function invocationRecords(body: Json | undefined): ScoringRecord[] {
   const split = body?.dataframe_split as { columns?: string[]; data?: unknown[][] } | undefined
   if (split !== undefined) {
     const { columns = [], data } = split
@@ -76,60 +78,7 @@ function invocationRecords(body: Json | undefined): (Json | unknown[])[] {
 function columnsToRecords(columns: Json): Json[] {
   const lists = Object.entries(columns).filter((pair): pair is [string, unknown[]] => Array.isArray(pair[1]))
   const count = lists[0]?.[1].length ?? 0
-  return Array.from({ length: Math.min(count, rowsMax + 1) }, (_, i) =>
+  return Array.from({ length: count }, (_, i) =>
     Object.fromEntries(lists.map(([name, list]) => [name, list[i]])),
   )
 }
-
-function recordsOf(value: unknown, field: string): (Json | unknown[])[] {
-  if (!Array.isArray(value))
-    throw new Fault('invalid', 'scoring.rows_missing', `\`${field}\` must be a list of rows`)
-  const bad = value.findIndex((row) => typeof row !== 'object' || row === null)
-  if (bad >= 0)
-    throw new Fault(
-      'invalid',
-      'scoring.row_invalid',
-      `row ${bad} of \`${field}\` is neither an object nor a list`,
-    )
-  return value as (Json | unknown[])[]
-}
-
-/** A record with the entity's columns is a key; one with all features is their values; a list is values in order. */
-async function rowsOf(
-  serving: Serving,
-  name: string,
-  records: readonly (Json | unknown[])[],
-  caller: Caller,
-): Promise<PredictRow[]> {
-  const { entity, features } = await serving.signatureOf(name, caller)
-  return records.map((record, i): PredictRow => {
-    if (Array.isArray(record)) return { values: numbers(record, i) }
-    if (features.every((f) => f in record))
-      return {
-        values: numbers(
-          features.map((f) => record[f]),
-          i,
-        ),
-      }
-    const missing = entity.find((e) => typeof record[e] !== 'string' && typeof record[e] !== 'number')
-    if (missing !== undefined)
-      throw new Fault(
-        'invalid',
-        'scoring.key_missing',
-        `row ${i} has neither the key \`${missing}\` nor all features`,
-        { remedy: `send ${entity.join(', ')} or ${features.join(', ')}` },
-      )
-    return { key: Object.fromEntries(entity.map((e) => [e, record[e] as string | number])) }
-  })
-}
-
-const numbers = (values: readonly unknown[], row: number): number[] =>
-  values.map((v) => {
-    if (v === null) return Number.NaN
-    if (typeof v === 'number') return v
-    throw new Fault(
-      'invalid',
-      'scoring.value_invalid',
-      `row ${row} has ${JSON.stringify(v)?.slice(0, 60)} where a number is needed`,
-    )
-  })

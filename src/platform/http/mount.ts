@@ -3,11 +3,13 @@
  * `/p/PROJECT` is taken off before routing. Nothing here knows a domain. Read next: guard.ts, problem.ts.
  */
 import type { AddressInfo } from 'node:net'
+import type { Readable } from 'node:stream'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { z } from 'zod'
 import { type Caller, mayDo } from '#base/caller.ts'
 import { asFault, Fault } from '#base/errors.ts'
 import { newId } from '#base/ids.ts'
+import { decoded } from './encoding.ts'
 import { checkReach, type Doorkeeper } from './guard.ts'
 import { problemOf, statusOf } from './problem.ts'
 import type { Endpoint, Route } from './route.ts'
@@ -99,7 +101,7 @@ function mount(app: FastifyInstance, route: Route, options: HttpOptions): void {
     bodyLimit: Math.min(route.bodyBytesMax, Number.MAX_SAFE_INTEGER),
     async preParsing(request, _reply, payload) {
       await identify(request, route, options)
-      return payload
+      return decoded(request.headers, payload as Readable, route.bodyBytesMax)
     },
     async handler(request, reply) {
       if (route.kind === 'raw') return route.handle(request, reply, request.caller as Caller)
