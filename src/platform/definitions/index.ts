@@ -8,6 +8,7 @@ export {
   definitionsEndpoints,
   openDefinitions,
 } from './definitions.ts'
+export { editsBetween, nearest } from './nearest.ts'
 export { definitionsMigrations } from './store.ts'
 export {
   type Block,
