@@ -3,6 +3,8 @@ import { cpus, totalmem } from 'node:os'
 import { chain } from './chain.ts'
 import { crash } from './crash.ts'
 import { faults } from './faults.ts'
+import { drift } from './drift.ts'
+import { expectations } from './expectations.ts'
 import { fsyncMs } from './fsync.ts'
 import { startup } from './startup.ts'
 
@@ -16,6 +18,11 @@ const benches: Record<string, { summary: string; run: () => Promise<Figure[]> }>
   startup: { summary: 'time to /health, memory, first byte of the CLI', run: startup },
   chain: { summary: 'a chain of 40 steps of /bin/true', run: chain },
   faults: { summary: 'kill -9 on a disk that drops every byte not fsynced, 20 times', run: faults },
+  expectations: {
+    summary: '20 expectations on a million rows, against Great Expectations',
+    run: expectations,
+  },
+  drift: { summary: 'drift of a million rows in 20 columns, against Evidently', run: drift },
   crash: { summary: 'kill -9 of the server, 100 times', run: crash },
 }
 

@@ -40,6 +40,7 @@ const code = await runCli(process.argv.slice(2), {
       secrets === undefined ? [] : secretObjections(whole, secrets),
     )
   },
+  offline: () => import('./offline.ts'),
 })
 process.exitCode = code
 

@@ -28,7 +28,45 @@ export interface Hands {
     file: string,
     secrets: readonly string[] | undefined,
   ): Promise<{ problems: readonly Problem[]; whole?: unknown }>
+  offline(): Promise<Offline>
 }
+/** Verbs over files of this machine. They throw faults of kind invalid where the words or the files are wrong. */
+export interface Offline {
+  suiteCheck(words: {
+    readonly paths: readonly string[]
+    readonly suite: string
+    readonly resultFormat?: string
+  }): Promise<SuiteResult>
+  drift(words: {
+    readonly reference: string
+    readonly current: string
+    readonly method?: string
+  }): Promise<DriftReport>
+  fairness(words: {
+    readonly data: string
+    readonly yTrue: string
+    readonly yPred: string
+    readonly sensitive: readonly string[]
+    readonly control: readonly string[]
+  }): Promise<FairnessReport>
+}
+export interface SuiteResult {
+  readonly success: boolean
+  readonly results: readonly Readonly<Record<string, unknown>>[]
+  readonly statistics: Readonly<Record<string, number | null>>
+}
+export interface DriftReport {
+  readonly columns: Readonly<
+    Record<
+      string,
+      { method: string; statistic: number; p_value: number | null; threshold: number; drifted: boolean }
+    >
+  >
+  readonly dataset: { readonly share: number; readonly drifted: boolean }
+  /** Columns without a verdict, and why. */
+  readonly notes: readonly string[]
+}
+export type FairnessReport = Readonly<Record<string, unknown>>
 export interface Context {
   readonly hands: Hands
   readonly args: readonly string[]

@@ -4,8 +4,9 @@ import { cp, mkdir, readFile, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { CliError } from './client.ts'
+import { type Client, CliError } from './client.ts'
 import type { Context } from './index.ts'
+import { suiteCheck } from './offline.ts'
 import { versionRef } from './runs.ts'
 import type { Verb } from './verbs.ts'
 
@@ -49,12 +50,33 @@ async function dataLs(context: Context): Promise<number> {
   return 0
 }
 
+/** The files of a version in a directory of this machine. */
+async function dataFiles(context: Context, target: string): Promise<string[]> {
+  const client = await context.client()
+  const { name, version } = dataRef(needed(context, 0, 'NAME[@v]'), 'latest')
+  const found = await client.call('GET', `/api/v1/datasets/${name}/versions/${version}`)
+  return download(client, found.files, target)
+}
+
 async function dataGet(context: Context): Promise<number> {
   const client = await context.client()
   const { name, version } = dataRef(needed(context, 0, 'NAME[@v]'), 'latest')
   const found = await client.call('GET', `/api/v1/datasets/${name}/versions/${version}`)
   const target = path.resolve((context.flags.out as string | undefined) ?? `${name}-v${found.version}`)
-  for (const file of found.files) {
+  await download(client, found.files, target)
+  context.print({ directory: target, files: found.files }, [
+    `${found.files.length} files of ${name}@v${found.version} in ${target}`,
+  ])
+  return 0
+}
+
+async function download(
+  client: Client,
+  files: readonly { path: string; digest: string }[],
+  target: string,
+): Promise<string[]> {
+  const written: string[] = []
+  for (const file of files) {
     const to = path.join(target, file.path)
     if (!to.startsWith(target + path.sep))
       throw new CliError(1, `${file.path} would be written outside ${target}`)
@@ -64,11 +86,9 @@ async function dataGet(context: Context): Promise<number> {
       Readable.fromWeb(reply.body as Parameters<typeof Readable.fromWeb>[0]),
       createWriteStream(to),
     )
+    written.push(to)
   }
-  context.print({ directory: target, files: found.files }, [
-    `${found.files.length} files of ${name}@v${found.version} in ${target}`,
-  ])
-  return 0
+  return written
 }
 
 async function dataDiff(context: Context): Promise<number> {
@@ -265,7 +285,14 @@ export const objectVerbs: Verb[] = [
     run: dataGet,
   },
   { name: 'data diff', usage: 'NAME@FROM @TO', summary: 'Two versions side by side', run: dataDiff },
-  { name: 'data check', usage: 'NAME[@v]', summary: 'Hold a version against its checks', run: dataCheck },
+  {
+    name: 'data check',
+    usage: 'NAME[@v]|PATH [--suite SUITE.json]',
+    summary: 'Hold a version against its checks, or any data against a suite of Great Expectations',
+    options: { suite: text, 'result-format': text },
+    run: (context) =>
+      context.flags.suite === undefined ? dataCheck(context) : suiteCheck(context, dataFiles),
+  },
   { name: 'model ls', usage: '', summary: 'Models and their champions', run: modelLs },
   { name: 'model show', usage: 'NAME[@v]', summary: 'Versions of a model, or gates of one', run: modelShow },
   { name: 'model gate', usage: 'NAME@v', summary: 'Hold a version against its gates', run: modelGate },

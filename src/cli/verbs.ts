@@ -3,6 +3,7 @@ import type { ParseArgsConfig } from 'node:util'
 import type { Context } from './index.ts'
 import { localVerbs } from './local.ts'
 import { objectVerbs } from './objects.ts'
+import { offlineVerbs } from './offline.ts'
 import { runVerbs } from './runs.ts'
 import { secretVerbs } from './secrets.ts'
 
@@ -16,7 +17,7 @@ export interface Verb {
   run(context: Context): Promise<number>
 }
 
-const verbs = (): Verb[] => [...localVerbs, ...runVerbs, ...objectVerbs, ...secretVerbs]
+const verbs = (): Verb[] => [...localVerbs, ...offlineVerbs, ...runVerbs, ...objectVerbs, ...secretVerbs]
 
 /** The verb with the most words that the arguments begin with. */
 export function findVerb(argv: readonly string[]): { verb: Verb | undefined; rest: string[] } {

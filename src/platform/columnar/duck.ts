@@ -14,6 +14,11 @@ export interface QueryOptions {
   readonly params?: Readonly<Record<string, string | number | boolean | null>>
   readonly signal?: AbortSignal
   readonly rowsMax?: number
+  /**
+   * CSV columns are truth values, whole numbers, numbers or text, decided over the whole file; never dates. Empty cells and
+   * the usual words for nothing (`NA`, `NaN`, `null`) are null. What data people's own tools read.
+   */
+  readonly plainCsv?: boolean
   /** Adds `filename` and `file_row_number` (0-based) to Parquet views. */
   readonly provenance?: boolean
 }
@@ -25,9 +30,11 @@ export interface Column {
 export interface Columnar {
   /** Rows safe for JSON: numbers, strings, booleans, null; dates `YYYY-MM-DD`, timestamps ISO in UTC. */
   query<R>(sql: string, options?: QueryOptions): Promise<R[]>
+  /** The numbers of a query of one column of DOUBLE without nulls, a chunk at a time: millions of them. */
+  numbers(sql: string, options?: QueryOptions): Promise<Float64Array>
   /** Writes the rows of a query as Parquet; the same rows in the same order give the same bytes. */
   writeParquet(sql: string, options: QueryOptions & { readonly to: string }): Promise<{ rows: number }>
-  schemaOf(files: string | readonly string[]): Promise<Column[]>
+  schemaOf(files: string | readonly string[], options?: Pick<QueryOptions, 'plainCsv'>): Promise<Column[]>
   close(): Promise<void>
 }
 export interface ColumnarOptions {
@@ -85,10 +92,35 @@ class Duck implements Columnar {
     })
   }
 
-  async schemaOf(files: string | readonly string[]): Promise<Column[]> {
+  numbers(sql: string, options: QueryOptions = {}): Promise<Float64Array> {
+    return this.#with(options, async (connection) => {
+      const result = await connection.stream(sql, params(options))
+      const chunks: Float64Array[] = []
+      let total = 0
+      for (;;) {
+        const chunk = await result.fetchChunk()
+        if (chunk === null || chunk.rowCount === 0) break
+        const { items } = chunk.getColumnVector(0) as unknown as { items: Float64Array }
+        chunks.push(items)
+        total += items.length
+      }
+      const all = new Float64Array(total)
+      let at = 0
+      for (const chunk of chunks) {
+        all.set(chunk, at)
+        at += chunk.length
+      }
+      return all
+    })
+  }
+
+  async schemaOf(
+    files: string | readonly string[],
+    options: Pick<QueryOptions, 'plainCsv'> = {},
+  ): Promise<Column[]> {
     const rows = await this.query<{ column_name: string; column_type: string }>(
       'describe select * from probe',
-      { files: { probe: files } },
+      { ...options, files: { probe: files } },
     )
     return rows.map((row) => ({ name: row.column_name, type: row.column_type }))
   }
@@ -116,7 +148,7 @@ class Duck implements Columnar {
     options.signal?.addEventListener('abort', interrupt, { once: true })
     try {
       for (const [view, files] of Object.entries(options.files ?? {}))
-        await connection.run(viewSql(view, files, options.provenance === true))
+        await connection.run(viewSql(view, files, options))
       return await work(connection)
     } catch (error) {
       options.signal?.throwIfAborted()
@@ -158,17 +190,21 @@ async function open(options: ColumnarOptions): Promise<DuckDBInstance> {
 }
 
 const quoted = (text: string) => `'${text.replaceAll("'", "''")}'`
+/** What stands for nothing in a CSV. */
+const nothing = ['', 'NA', 'N/A', 'n/a', '<NA>', '#N/A', 'NaN', 'nan', '-nan', '-NaN', 'null', 'NULL', 'None']
+const plainCsv = `, auto_type_candidates = ['BOOLEAN', 'BIGINT', 'DOUBLE', 'VARCHAR'], sample_size = -1, nullstr = [${nothing.map((t) => quoted(t)).join(', ')}]`
 
-function viewSql(view: string, files: string | readonly string[], provenance: boolean): string {
+function viewSql(view: string, files: string | readonly string[], options: QueryOptions): string {
   if (!viewPattern.test(view))
     throw new Fault('invalid', 'columnar.view_name', `\`${view}\` cannot name a view`)
   const list = typeof files === 'string' ? [files] : files
   const first = list[0] ?? ''
   const names = `[${list.map(quoted).join(', ')}]`
-  if (/\.csv(\.gz)?$/.test(first)) return `create temp view ${view} as select * from read_csv(${names})`
+  if (/\.csv(\.gz)?$/.test(first))
+    return `create temp view ${view} as select * from read_csv(${names}${options.plainCsv === true ? plainCsv : ''})`
   if (/\.(jsonl|ndjson)$/.test(first))
     return `create temp view ${view} as select * from read_json(${names}, format='newline_delimited')`
-  return `create temp view ${view} as select * from read_parquet(${names}, union_by_name = true${provenance ? ', filename = true, file_row_number = true' : ''})`
+  return `create temp view ${view} as select * from read_parquet(${names}, union_by_name = true${options.provenance === true ? ', filename = true, file_row_number = true' : ''})`
 }
 
 const plainRow = (row: Record<string, unknown>, dates: ReadonlySet<string>): Record<string, unknown> =>

@@ -286,6 +286,7 @@ class Run {
     const { signal } = this.#options
     return this.#columnar.query<Answer>(sql, {
       files: this.#table.files,
+      plainCsv: true,
       rowsMax,
       ...(signal === undefined ? {} : { signal }),
     })

@@ -11,6 +11,8 @@ export interface ResultFormat {
 }
 const levels = ['BOOLEAN_ONLY', 'BASIC', 'SUMMARY', 'COMPLETE'] as const
 const partialMaxDefault = 20
+/** Values in a result at the most; the list of rows goes on. GX's own limit. */
+const valuesMax = 200
 
 /** @throws Error for an unknown format */
 export function readFormat(given: unknown, otherwise: unknown = 'SUMMARY'): ResultFormat {
@@ -24,7 +26,10 @@ export function readFormat(given: unknown, otherwise: unknown = 'SUMMARY'): Resu
   const partialMax = format.partial_unexpected_count
   return {
     level,
-    partialMax: typeof partialMax === 'number' ? Math.max(0, Math.trunc(partialMax)) : partialMaxDefault,
+    partialMax:
+      typeof partialMax === 'number'
+        ? Math.min(valuesMax, Math.max(0, Math.trunc(partialMax)))
+        : partialMaxDefault,
     indexNames:
       names === undefined || names === null
         ? undefined
@@ -58,7 +63,7 @@ export function mapResult(plan: MapPlan, found: Found, format: ResultFormat): Re
   const percent = (part: number, whole: number) => (whole === 0 ? null : (part / whole) * 100)
   const { elements, considered, unexpected } = found
   const missing = elements - considered
-  const values = found.rows.map((row) => shownValue(plan, row.values))
+  const values = found.rows.slice(0, valuesMax).map((row) => shownValue(plan, row.values))
   const indexes = found.rows.map((row) => row.index)
   const ofConsidered =
     elements === 0 ? null : percent(unexpected, plan.nothingMissing === true ? elements : considered)

@@ -77,7 +77,7 @@ function tableOf(
 
 /** The table behind a Parquet, CSV or JSON-lines file. */
 export async function fileTable(columnar: Columnar, paths: string | readonly string[]): Promise<Table> {
-  const columns = await columnar.schemaOf(paths)
+  const columns = await columnar.schemaOf(paths, { plainCsv: true })
   return tableOf(columns, { source: 'data', files: { data: paths }, isTestData: false, others: new Map() })
 }
 
