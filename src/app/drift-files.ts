@@ -43,6 +43,13 @@ export async function driftOf(columnar: Columnar, words: DriftWords): Promise<Dr
   const types = new Map(now.map((c) => [c.name, c.type]))
   const shared = before.filter((c) => types.has(c.name))
   if (shared.length === 0) throw invalid('the files have no column in common')
+  for (const [view, file] of [
+    ['r', words.reference],
+    ['c', words.current],
+  ] as const) {
+    const [row] = await columnar.query<{ n: number }>(`select count(*) as n from ${view}`, options)
+    if (row === undefined || row.n === 0) throw invalid(`${file} has no rows`)
+  }
   const names = new Set(before.map((c) => c.name))
   const notes = [
     ...before.filter((c) => !types.has(c.name)).map((c) => `${c.name}: only in the reference`),
@@ -101,9 +108,10 @@ async function kindsOf(
   return shared.map(({ name, type }) => {
     const [was, is] = [kindOf(type), kindOf(types.get(name) ?? '')]
     const [distinct, present] = measured.get(name) ?? [0, 0]
+    if ([was, is].some((kind) => kind === 'time' || kind === 'other'))
+      return { name, as: 'dates and nested values are not compared' }
     if (isNumber(was) !== isNumber(is) && was !== 'bool' && is !== 'bool')
       throw invalid(`column "${name}" is ${type} in the reference and ${types.get(name)} in the current data`)
-    if (is === 'time' || is === 'other') return { name, as: 'dates and nested values are not compared' }
     if (is === 'text' && distinct > present * 0.5) return { name, as: 'free text is not compared' }
     // A whole number that is missing somewhere is a float to data people's tools.
     const isWhole = is === 'int' && present === counts.rows && distinct <= wholeValuesMax

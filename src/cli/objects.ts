@@ -6,7 +6,7 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { type Client, CliError } from './client.ts'
 import type { Context } from './index.ts'
-import { suiteCheck } from './offline.ts'
+import { isFileWord, suiteCheck } from './offline.ts'
 import { versionRef } from './runs.ts'
 import type { Verb } from './verbs.ts'
 
@@ -291,7 +291,9 @@ export const objectVerbs: Verb[] = [
     summary: 'Hold a version against its checks, or any data against a suite of Great Expectations',
     options: { suite: text, 'result-format': text },
     run: (context) =>
-      context.flags.suite === undefined ? dataCheck(context) : suiteCheck(context, dataFiles),
+      context.flags.suite === undefined && !isFileWord(context.args[0])
+        ? dataCheck(context)
+        : suiteCheck(context, dataFiles),
   },
   { name: 'model ls', usage: '', summary: 'Models and their champions', run: modelLs },
   { name: 'model show', usage: 'NAME[@v]', summary: 'Versions of a model, or gates of one', run: modelShow },

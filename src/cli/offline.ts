@@ -21,6 +21,10 @@ const listed = (value: unknown): string[] =>
         .filter((name) => name !== '')
     : []
 
+/** Whether a word names a file rather than a dataset. */
+export const isFileWord = (word: string | undefined): boolean =>
+  word !== undefined && /[/\\]|\.\w+$/.test(word)
+
 /** `fetch` gets a dataset's files from a server, where the word names no file of this machine. */
 export async function suiteCheck(
   context: Context,
@@ -34,7 +38,7 @@ export async function suiteCheck(
     (found) => found.isFile(),
     () => false,
   )
-  if (!isFile && /[/\\]|\.\w+$/.test(subject)) throw new CliError(2, `there is no file ${subject}`)
+  if (!isFile && isFileWord(subject)) throw new CliError(2, `there is no file ${subject}`)
   const target = isFile ? undefined : await mkdtemp(path.join(tmpdir(), 'headrace-check-'))
   try {
     const paths = target === undefined ? [path.resolve(subject)] : await fetch(context, target)

@@ -192,7 +192,7 @@ async function open(options: ColumnarOptions): Promise<DuckDBInstance> {
 const quoted = (text: string) => `'${text.replaceAll("'", "''")}'`
 /** What stands for nothing in a CSV. */
 const nothing = ['', 'NA', 'N/A', 'n/a', '<NA>', '#N/A', 'NaN', 'nan', '-nan', '-NaN', 'null', 'NULL', 'None']
-const plainCsv = `, auto_type_candidates = ['BOOLEAN', 'BIGINT', 'DOUBLE', 'VARCHAR'], sample_size = -1, nullstr = [${nothing.map((t) => quoted(t)).join(', ')}]`
+const plainCsv = `, header = true, auto_type_candidates = ['BOOLEAN', 'BIGINT', 'DOUBLE', 'VARCHAR'], sample_size = -1, nullstr = [${nothing.map((t) => quoted(t)).join(', ')}]`
 
 function viewSql(view: string, files: string | readonly string[], options: QueryOptions): string {
   if (!viewPattern.test(view))
