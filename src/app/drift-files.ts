@@ -9,6 +9,7 @@ import {
   driftMethods,
   type Sample,
 } from '#stats/column-drift.ts'
+import { sortNumbers } from '#stats/sorted.ts'
 import type { DriftReport } from '../cli/index.ts'
 
 type Kind = 'float' | 'int' | 'text' | 'bool' | 'time' | 'other'
@@ -122,7 +123,7 @@ async function kindsOf(
 async function numbersOf(columnar: Columnar, name: string, options: QueryOptions): Promise<Sample> {
   const value = `cast(${quoted(name)} as double)`
   const sorted = async (view: 'r' | 'c') =>
-    (await columnar.numbers(`select ${value} as v from ${view} where isfinite(${value})`, options)).sort()
+    sortNumbers(await columnar.numbers(`select ${value} as v from ${view} where isfinite(${value})`, options))
   const [reference, current] = await Promise.all([sorted('r'), sorted('c')])
   return { kind: 'numeric', reference, current }
 }

@@ -10,7 +10,7 @@ import { mersenne, pythonMersenne } from './mersenne.ts'
 import { ndcg } from './ranking.ts'
 import { furtherErrors, quantileLoss } from './regression.ts'
 import { jensenShannon } from './shares.ts'
-import { sortedCopy } from './sorted.ts'
+import { sortedCopy, sortNumbers } from './sorted.ts'
 import { adwin, ddm, type Detector, eddm, kswin, pageHinkley } from './streams.ts'
 
 const golden = JSON.parse(await readFile(path.join(import.meta.dirname, 'drift.golden.json'), 'utf8'))
@@ -191,4 +191,23 @@ test('model metrics agree with scikit-learn', () => {
   const [relevance, rank] = [ints(35, 20, 4), ints(36, 20, 12).map((v) => v / 4)]
   near(ndcg(relevance, rank), models.ndcg)
   near(ndcg(relevance, rank, 5), models.ndcg5)
+})
+
+test('many numbers sort as few do: signs, zeros, infinities, neighbours', () => {
+  const odd = [
+    0,
+    1,
+    -1,
+    5e-324,
+    -5e-324,
+    1e308,
+    -1e308,
+    Number.POSITIVE_INFINITY,
+    Number.NEGATIVE_INFINITY,
+    1 + 2 ** -52,
+  ]
+  const values = Float64Array.from({ length: 60_000 }, (_, i) =>
+    i < 10 ? (odd[i] as number) : Math.sin(i) * 10 ** ((i % 40) - 20),
+  )
+  assert.deepEqual(sortNumbers(values.slice()), values.slice().sort())
 })
