@@ -250,11 +250,14 @@ async function predict(
       `${rows.length} rows are more than ${predictRowsMax} at once`,
     )
   const asked = await featuresOf(house, route, rows, caller)
-  const stable = await answer(house, route.stable, asked)
-  const candidate =
+  const timeoutMs = durationMs(route.definition.runtime.timeout)
+  // Both at once: who asks waits for the slower of the two, not for their sum.
+  const [stable, candidate] = await Promise.all([
+    answer(house, route.stable, { ...asked, timeoutMs }),
     route.candidate === undefined
       ? undefined
-      : await answer(house, route.candidate, asked).catch(() => undefined)
+      : answer(house, route.candidate, { ...asked, timeoutMs }).catch(() => undefined),
+  ])
   const atMs = (await house.clockOf(caller.project)).now()
   const logged: Logged[] = []
   const predictions = asked.rows.map((row, i): Predicted => {
@@ -339,7 +342,11 @@ function given(values: readonly number[], names: readonly string[]) {
   )
 }
 
-async function answer(house: House, live: Live, asked: Asked): Promise<Float32Array> {
+async function answer(
+  house: House,
+  live: Live,
+  asked: Asked & { readonly timeoutMs: number },
+): Promise<Float32Array> {
   const started = performance.now()
   const flat = new Float32Array(asked.rows.length * live.features.length)
   asked.rows.forEach((row, i) => {
@@ -349,12 +356,34 @@ async function answer(house: House, live: Live, asked: Asked): Promise<Float32Ar
     )
   })
   try {
-    const values = await house.onnx.predict(live.file, flat, asked.rows.length)
+    const values = await within(asked.timeoutMs, house.onnx.predict(live.file, flat, asked.rows.length))
     live.count(performance.now() - started, false)
     return values
   } catch (error) {
     live.count(performance.now() - started, true)
     throw error
+  }
+}
+
+/** An answer that comes too late is none: whoever asked has gone on. */
+async function within<T>(timeoutMs: number, answering: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () =>
+        reject(
+          new Fault('unavailable', 'serving.timeout', `the model did not answer within ${timeoutMs} ms`, {
+            remedy: 'send fewer rows at once, or give the endpoint a longer runtime.timeout',
+          }),
+        ),
+      timeoutMs,
+    )
+  })
+  try {
+    return await Promise.race([answering, late])
+  } finally {
+    clearTimeout(timer)
+    answering.catch(() => undefined)
   }
 }
 

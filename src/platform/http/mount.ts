@@ -224,6 +224,7 @@ function sendFault(
 ): FastifyReply {
   Object.assign(request.raw, { headraceFault: fault })
   if (fault.kind === 'unauthenticated') reply.header('www-authenticate', 'Bearer')
+  if (fault.kind === 'rate_limited' || fault.kind === 'unavailable') reply.header('retry-after', '1')
   const route = routes.get((request.routeOptions?.config as { routeId?: string } | undefined)?.routeId ?? '')
   if (route?.renderFault !== undefined) {
     const { status, contentType, body } = route.renderFault(fault, {
