@@ -230,3 +230,32 @@ for (const [what, args, code, said] of [
     assert.equal(ran.code, code, ran.stderr)
     assert.match(ran.stderr + ran.stdout, said)
   })
+
+test('to own a project is not to own the server: its token reaches no other project and nothing of the whole', async () => {
+  const json = { 'content-type': 'application/json' }
+  for (const name of ['mine', 'theirs'])
+    await send({ method: 'POST', path: '/api/v1/projects', headers: json, body: JSON.stringify({ name }) })
+  const asked = { actor: 'ana', grants: ['*:*'] }
+  const made = await send({
+    method: 'POST',
+    path: '/p/mine/api/v1/tokens',
+    headers: json,
+    body: JSON.stringify(asked),
+  })
+  const headers = { ...json, authorization: `Bearer ${JSON.parse(made.text).token}` }
+  const status = async (method: string, address: string, body?: object) =>
+    (await send({ method, path: address, headers, ...(body && { body: JSON.stringify(body) }) })).status
+  assert.equal(await status('GET', '/p/mine/api/v1/datasets'), 200)
+  assert.equal(await status('GET', '/p/theirs/api/v1/datasets'), 403)
+  assert.equal(await status('POST', '/p/mine/api/v1/admin/backup', { to: '/nowhere/at/all' }), 403)
+  assert.equal(await status('POST', '/p/mine/api/v1/admin/secrets/rotate', {}), 403)
+  assert.equal(await status('POST', '/p/mine/api/v1/tokens', { ...asked, everyProject: true }), 403)
+  assert.equal(await status('POST', '/p/mine/api/v1/tokens', asked), 201)
+  assert.equal(await status('GET', '/p/mine/api/v1/projects/theirs'), 404)
+  assert.equal(await status('POST', '/p/mine/api/v1/projects', { name: 'third' }), 403)
+  const seen = await send({ path: '/p/mine/api/v1/projects', headers })
+  assert.deepEqual(
+    JSON.parse(seen.text).projects.map((p: { name: string }) => p.name),
+    ['mine'],
+  )
+})

@@ -1,6 +1,6 @@
 /** Verbs of access: projects and their clocks, tokens, who a request is. */
 import { createHash, randomBytes } from 'node:crypto'
-import { type Caller, mayDo } from '#base/caller.ts'
+import { type Caller, mayDo, maySee } from '#base/caller.ts'
 import { type Clock, ManualClock, wallClock } from '#base/clock.ts'
 import { Fault, isFault } from '#base/errors.ts'
 import { checkName, newId } from '#base/ids.ts'
@@ -105,12 +105,14 @@ export function openAccess({ db, events, definitions, trustLoopback }: AccessDep
       })
     }
     const kind = row.kind === 'step' ? 'step' : 'token'
-    return {
+    const token: Caller = {
       actor: { kind, name: row.actor },
       project: identity.project,
       requestId: identity.requestId,
       grants: JSON.parse(row.grants),
     }
+    // A token of one project says nothing about the server or about the other projects.
+    return row.project === '*' ? token : { ...token, serverGrants: [], sees: [row.project] }
   }
   return {
     clockOf,
@@ -119,18 +121,23 @@ export function openAccess({ db, events, definitions, trustLoopback }: AccessDep
       { name, timezone }: { name: string; timezone: string },
       caller: Caller,
     ): Promise<Project> {
+      if (!maySee(caller, name))
+        throw new Fault('forbidden', 'access.other_project', `you may not make a project \`${name}\``, {
+          remedy: 'ask the owner of the server for it',
+        })
       await ensureProject(name, { timezone }, caller)
       return projectOf((await store.project(name)) as ProjectRow)
     },
-    async getProject({ name }: { name: string }): Promise<Project> {
+    async getProject({ name }: { name: string }, caller: Caller): Promise<Project> {
       const row = await store.project(name)
-      if (row !== undefined) return projectOf(row)
+      if (row !== undefined && maySee(caller, name)) return projectOf(row)
       throw new Fault('not_found', 'access.project_not_found', `there is no project ${name}`, {
         remedy: 'headrace apply makes it',
       })
     },
-    async listProjects(): Promise<{ projects: Project[] }> {
-      return { projects: (await store.projects()).map(projectOf) }
+    async listProjects(_: object, caller: Caller): Promise<{ projects: Project[] }> {
+      const rows = await store.projects()
+      return { projects: rows.filter((row) => maySee(caller, row.project)).map(projectOf) }
     },
     /** Puts the project's clock, for replays; it never goes back. */
     async setClock({ nowMs }: { nowMs: number }, caller: Caller): Promise<{ nowMs: number }> {
@@ -172,6 +179,13 @@ export function openAccess({ db, events, definitions, trustLoopback }: AccessDep
           'access.grant_beyond',
           `you cannot grant ${beyond}, which you do not have`,
         )
+      if (command.everyProject && caller.sees !== undefined)
+        throw new Fault(
+          'forbidden',
+          'access.projects_beyond',
+          `you cannot grant every project: you have ${caller.sees.join(', ')}`,
+          { remedy: 'leave everyProject out' },
+        )
       const { secret, row } = await newToken({
         ...command,
         project: command.everyProject ? '*' : caller.project,
@@ -185,7 +199,8 @@ export function openAccess({ db, events, definitions, trustLoopback }: AccessDep
       return { token: secret, id: row.id, expiresAt: row.expires_at }
     },
     async listTokens(_: object, caller: Caller): Promise<{ tokens: Token[] }> {
-      return { tokens: [...(await store.tokens(caller.project)), ...(await store.tokens('*'))].map(tokenOf) }
+      const ofAll = caller.sees === undefined ? await store.tokens('*') : []
+      return { tokens: [...(await store.tokens(caller.project)), ...ofAll].map(tokenOf) }
     },
     async revokeToken({ id }: { id: string }, caller: Caller): Promise<object> {
       const fact = { type: tokenRevoked, subject: `token:${id}`, payload: { id } }

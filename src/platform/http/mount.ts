@@ -65,7 +65,7 @@ export async function openHttp(options: HttpOptions): Promise<Http> {
     ...(options.tls === undefined ? {} : { https: options.tls }),
     rewriteUrl(raw) {
       let url = raw.url ?? '/'
-      if (base !== '' && url.startsWith(base)) url = url.slice(base.length) || '/'
+      if (base !== '' && isBelow(url, base)) url = url.slice(base.length).replace(/^(?=\?|$)/, '/')
       const project = projectPattern.exec(url)
       Object.assign(raw, { headraceProject: project?.[1] ?? 'default' })
       const address = project === null ? url : url.slice(project[0].length) || '/'
@@ -92,6 +92,10 @@ export async function openHttp(options: HttpOptions): Promise<Http> {
   app.setNotFoundHandler((request, reply) => sendFault(noSuchAddress(request), request, reply, byId))
   return { app, listen: (host, port) => listen(app, options, host, port), close: () => close(app) }
 }
+
+/** Not a prefix of letters but of segments: `/head` is not above `/headrace`. */
+const isBelow = (url: string, base: string) =>
+  url.startsWith(base) && (url.length === base.length || '/?'.includes(url[base.length] as string))
 
 function mount(app: FastifyInstance, route: Route, options: HttpOptions): void {
   app.route({
