@@ -23,7 +23,7 @@ import {
 } from '#platform/definitions/index.ts'
 import { openEnvironments } from '#platform/environments/index.ts'
 import { eventsMigrations, openEvents } from '#platform/events/index.ts'
-import { endpoint, type Http, openApiOf, openHttp, type Route } from '#platform/http/index.ts'
+import { endpoint, type Http, openApiOf, openHttp, type Route, trustOf } from '#platform/http/index.ts'
 import { openLog } from '#platform/log/index.ts'
 import { openOnnx } from '#platform/onnx/index.ts'
 import { openProcesses } from '#platform/process/index.ts'
@@ -31,7 +31,14 @@ import { openKeys, openSecrets, secretsEndpoints, secretsMigrations } from '#pla
 import { backup, keepBeforeUpgrade } from './app/backup.ts'
 import { stepKinds } from './app/steps.ts'
 import { webRoutes } from './app/web.ts'
-import { accessBlock, accessEndpoints, accessMigrations, openAccess } from './domains/access/index.ts'
+import {
+  accessBlock,
+  accessEndpoints,
+  accessMigrations,
+  openAccess,
+  sessionRoutes,
+  usersEndpoints,
+} from './domains/access/index.ts'
 import {
   datasetsBlock,
   datasetsEndpoints,
@@ -116,7 +123,7 @@ export const blocks: Block<unknown>[] = [
   accessBlock,
 ] as Block<unknown>[]
 
-const migrations = [
+export const migrations = [
   ...eventsMigrations,
   ...definitionsMigrations,
   ...secretsMigrations,
@@ -139,12 +146,16 @@ export interface App {
   readonly url: string
   readonly dataDirectory: string
   readonly isNew: boolean
+  /** Makes the first user of a server that others can reach, once. */
+  readonly setupToken?: string
+  /** Reads the certificate again. */
+  reload(): Promise<void>
   close(): Promise<void>
 }
 
 /** Opens everything and listens. @throws Fault where the settings, the data directory or the port do not allow it */
 export async function openApp(settings: Settings, threads?: SqliteThreads): Promise<App> {
-  const isLoopback = /^(127\.|localhost$|::1$)/.test(settings.host)
+  const isLoopback = /^(127(\.\d{1,3}){3}|localhost|::1)$/.test(settings.host)
   if (!isLoopback && !settings.insecureHttp && settings.tlsCert === undefined) {
     throw new Fault(
       'invalid',
@@ -237,7 +248,7 @@ async function openRooms(settings: Settings, { data, threads }: Ground, isLoopba
     trainingSet: features.trainingSet,
     secrets,
     mintToken: access.mintToken,
-    serverUrl: () => url,
+    serverUrl: () => (settings.tlsCert === undefined ? url : (settings.publicUrl ?? url)),
     pythonClient: path.join(packageRoot, 'clients', 'python'),
   }
   const run = runStepKind(runDeps)
@@ -284,6 +295,11 @@ async function openRooms(settings: Settings, { data, threads }: Ground, isLoopba
   let isReady = false
   const routes: Route[] = [
     ...accessEndpoints(access),
+    ...usersEndpoints(access),
+    ...sessionRoutes(access, {
+      cookiePath: settings.basePath || '/',
+      isSecure: settings.tlsCert !== undefined || settings.publicUrl?.startsWith('https:') === true,
+    }),
     ...definitionsEndpoints(definitions),
     ...secretsEndpoints(secrets),
     ...datasetsEndpoints(datasets, blobs),
@@ -310,7 +326,7 @@ async function openRooms(settings: Settings, { data, threads }: Ground, isLoopba
     ...tfServingRoutes(serving),
     ...oipRoutes(serving, version),
     ...mlflowRoutes({ experiments }),
-    ...webRoutes(path.join(packageRoot, 'web', 'dist')),
+    ...webRoutes(path.join(packageRoot, 'web', 'dist'), settings.basePath),
     endpoint({
       id: 'settled',
       method: 'GET',
@@ -346,12 +362,17 @@ async function openRooms(settings: Settings, { data, threads }: Ground, isLoopba
     routes: all,
     canonicalAddress,
     authenticate: access.authenticate,
-    allowedHosts: [...settings.allowedHosts, ...(isLoopback ? [] : [settings.host])],
-    corsOrigins: settings.corsOrigins,
+    allowedHosts: hostsOf(settings),
+    corsOrigins: originsOf(settings),
+    isTrusted: trustOf(settings.trustedProxies),
     basePath: settings.basePath,
     onRequest: log.write,
     ...(await tlsOf(settings)),
   })
+  const reload = async () => {
+    const { tls } = await tlsOf(settings)
+    if (tls !== undefined) http.reloadTls(tls)
+  }
   const close = async () => {
     isReady = false
     stopping.abort()
@@ -375,8 +396,19 @@ async function openRooms(settings: Settings, { data, threads }: Ground, isLoopba
   await sweepSecrets(workDirectory)
   await pipelines.start()
   isReady = true
-  return { http, url, dataDirectory: data.path, isNew: data.isNew, close }
+  const setupToken = isLoopback ? undefined : await access.users.offerSetup()
+  const about = { http, url, dataDirectory: data.path, isNew: data.isNew, reload, close }
+  return setupToken === undefined ? about : { ...about, setupToken }
 }
+
+/** Names that we answer to besides loopback's. */
+function hostsOf({ allowedHosts, host, publicUrl }: Settings): string[] {
+  const own = publicUrl === undefined ? [] : [new URL(publicUrl).hostname]
+  return [...allowedHosts, host, ...own].map((name) => name.toLowerCase())
+}
+/** Our page may have another origin than this server thinks, where a proxy stands before it. */
+const originsOf = ({ corsOrigins, publicUrl }: Settings): string[] =>
+  publicUrl === undefined ? corsOrigins : [...corsOrigins, new URL(publicUrl).origin]
 
 async function tlsOf({ tlsKey, tlsCert }: Settings): Promise<{ tls?: { key: string; cert: string } }> {
   if (tlsKey === undefined || tlsCert === undefined) return {}

@@ -1,9 +1,9 @@
 import react from '@vitejs/plugin-react'
 import { defineConfig } from 'vite'
 
-// The server takes /p/PROJECT off every address, so /app/assets serves all projects.
+// Relative, so that parts find each other below any path; the server puts the right one into index.html.
 export default defineConfig({
-  base: '/app/',
+  base: './',
   plugins: [react()],
   build: { outDir: 'dist', assetsInlineLimit: 0 },
 })

@@ -10,10 +10,24 @@ const types: Record<string, string> = {
   '.svg': 'image/svg+xml',
   '.woff2': 'font/woff2',
 }
-const policy =
-  "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
+const policy = [
+  "default-src 'self'",
+  "style-src 'self' 'unsafe-inline'",
+  "img-src 'self' data:",
+  "object-src 'none'",
+  "base-uri 'none'",
+  "form-action 'self'",
+  "frame-ancestors 'none'",
+].join('; ')
 
-export function webRoutes(directory: string): Route[] {
+/** The page learns the path that a proxy puts before all addresses. */
+const withBase = (html: Buffer, base: string) =>
+  html
+    .toString('utf8')
+    .replaceAll(/(src|href)="\.\//g, `$1="${base}/app/`)
+    .replace('name="headrace-base" content=""', `name="headrace-base" content="${base}"`)
+
+export function webRoutes(directory: string, base: string): Route[] {
   const loaded = new Map<string, Promise<Buffer | undefined>>()
   const file = (name: string) => {
     const known = loaded.get(name)
@@ -40,8 +54,8 @@ export function webRoutes(directory: string): Route[] {
         reply
           .header('content-type', types[path.extname(name)] ?? 'application/octet-stream')
           .header('content-security-policy', policy)
-          .header('x-content-type-options', 'nosniff')
         if (name !== 'index.html') reply.header('cache-control', 'public, max-age=31536000, immutable')
+        if (name === 'index.html' && bytes !== undefined) return withBase(bytes, base)
         return (
           bytes ??
           '<!doctype html><title>Headrace</title><p>The page is not built yet: <code>npm run build</code>. The API is at <a href="/openapi.json">/openapi.json</a>.'
@@ -55,7 +69,7 @@ export function webRoutes(directory: string): Route[] {
     summary: 'Leads to the page',
     permission: 'public',
     handle: async (request, reply) =>
-      reply.redirect(request.project === 'default' ? '/app' : `/p/${request.project}/app`),
+      reply.redirect(request.project === 'default' ? `${base}/app` : `${base}/p/${request.project}/app`),
   })
   return [toPage, page('web.home', '/app'), page('web.page', '/app/*')]
 }

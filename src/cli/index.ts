@@ -8,6 +8,8 @@ export interface Serving {
   readonly url: string
   readonly dataDirectory: string
   readonly isNew: boolean
+  readonly setupToken?: string
+  reload(): Promise<void>
   close(): Promise<void>
 }
 interface Problem {

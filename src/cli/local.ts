@@ -23,6 +23,8 @@ export const serverOptions = {
   'allowed-hosts': text,
   'cors-origins': text,
   'base-path': text,
+  'public-url': text,
+  'trusted-proxies': text,
   'tls-key': text,
   'tls-cert': text,
   'insecure-http': flag,
@@ -39,6 +41,11 @@ async function serve(context: Context, before?: (url: string) => Promise<void>):
   process.stdout.write(
     context.isJson ? `${JSON.stringify({ url: app.url, dataDirectory: app.dataDirectory })}\n` : `${line}\n`,
   )
+  if (app.setupToken !== undefined)
+    context.say(
+      `no users yet; within an hour: POST ${app.url}/api/v1/setup {"token": "${app.setupToken}", "user": …, "password": …}`,
+    )
+  process.on('SIGHUP', () => void app.reload().catch((error: Error) => context.say(error.message)))
   await before?.(app.url)
   await new Promise<void>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve())

@@ -9,7 +9,10 @@ import type { Definitions } from '#platform/definitions/index.ts'
 import type { Events } from '#platform/events/index.ts'
 import { clockSet, projectCreated, tokenCreated, tokenRevoked } from './events.ts'
 import { accessBlock, type Project, type Token } from './model.ts'
+import { narrowed } from './rules.ts'
+import { sessionSecretOf } from './sessions.ts'
 import { accessStore, type ProjectRow, type TokenRow } from './store.ts'
+import { openUsers } from './users.ts'
 
 export interface AccessDeps {
   readonly db: Db
@@ -23,6 +26,7 @@ export interface Identity {
   readonly project: string
   readonly requestId: string
   readonly authorization: string | undefined
+  readonly cookie?: string | undefined
   readonly actingAs: string | undefined
   readonly remoteAddress: string
   readonly isForwarded: boolean
@@ -33,6 +37,7 @@ const actorPattern = /^[\w.@+-]{1,120}$/
 
 export function openAccess({ db, events, definitions, trustLoopback }: AccessDeps) {
   const store = accessStore(db)
+  const users = openUsers({ db, events })
   const clocks = new Map<string, Promise<Clock>>()
   const clockOf = (project: string): Promise<Clock> => {
     const known = clocks.get(project)
@@ -76,6 +81,7 @@ export function openAccess({ db, events, definitions, trustLoopback }: AccessDep
     grants: readonly string[]
     ttlMs: number
     kind: 'token' | 'step'
+    owner?: string | undefined
   }) => {
     const secret = `${tokenPrefix}${randomBytes(24).toString('base64url')}`
     const now = Date.now()
@@ -89,34 +95,80 @@ export function openAccess({ db, events, definitions, trustLoopback }: AccessDep
       created_at: now,
       expires_at: now + command.ttlMs,
       revoked_at: null,
+      owner: command.owner ?? null,
     }
     return { secret, row }
   }
   const withToken = async (secret: string, identity: Identity): Promise<Caller> => {
     const row = await store.token(digestOfToken(secret))
     if (row === undefined || row.revoked_at !== null || row.expires_at < Date.now()) {
-      throw new Fault('unauthenticated', 'access.token_invalid', 'the token is unknown, expired or revoked', {
-        remedy: 'headrace admin token create',
-      })
+      throw tokenInvalid()
     }
     if (row.project !== '*' && row.project !== identity.project) {
       throw new Fault('forbidden', 'access.other_project', `the token is for project \`${row.project}\``, {
         remedy: `use the address /p/${row.project}`,
       })
     }
-    const kind = row.kind === 'step' ? 'step' : 'token'
     const token: Caller = {
-      actor: { kind, name: row.actor },
+      actor: { kind: row.kind === 'step' ? 'step' : 'token', name: row.actor },
       project: identity.project,
       requestId: identity.requestId,
-      grants: JSON.parse(row.grants),
+      grants: JSON.parse(row.grants) as string[],
     }
-    // A token of one project says nothing about the server or about the other projects.
-    return row.project === '*' ? token : { ...token, serverGrants: [], sees: [row.project] }
+    const bounded: Caller = row.project === '*' ? token : { ...token, serverGrants: [], sees: [row.project] }
+    return row.owner === null ? bounded : withinOwner(bounded, row.owner)
+  }
+  /** Held against its owner at each use: a token never exceeds the user that made it. */
+  const withinOwner = async (token: Caller, name: string): Promise<Caller> => {
+    const account = await users.accountOf(name)
+    if (account === undefined) throw tokenInvalid()
+    const owner = users.callerOf(account, token)
+    const sees = token.sees ?? owner.sees
+    return {
+      ...token,
+      account: name,
+      grants: narrowed(token.grants, owner.grants),
+      serverGrants: narrowed(token.serverGrants ?? token.grants, owner.serverGrants ?? []),
+      ...(sees === undefined ? {} : { sees }),
+    }
+  }
+  const byPassword = async (given: { user: string; password: string }, identity: Identity) => {
+    const { project, requestId, remoteAddress: address } = identity
+    const asking: Caller = { actor: { kind: 'user', name: 'anonymous' }, project, requestId, grants: [] }
+    return users.callerOf(await users.checkUser({ ...given, address }, asking), identity)
+  }
+  const bySession = async (identity: Identity): Promise<Caller | undefined> => {
+    const secret = sessionSecretOf(identity.cookie)
+    const account = secret === undefined ? undefined : await users.sessionOf(secret)
+    return account && { ...users.callerOf(account, identity), bySession: true }
+  }
+  const authenticate = async (identity: Identity): Promise<Caller> => {
+    const given = credentialsOf(identity.authorization)
+    if (given !== undefined)
+      return 'token' in given ? withToken(given.token, identity) : byPassword(given, identity)
+    const signedIn = await bySession(identity)
+    if (signedIn !== undefined) return signedIn
+    const { actingAs: name = 'owner', project, requestId } = identity
+    if (!trustLoopback || !isLoopback(identity.remoteAddress) || identity.isForwarded)
+      throw new Fault('unauthenticated', 'access.token_missing', 'this address needs a token', {
+        remedy: 'sign in at /app, or send authorization: Bearer hr_…',
+      })
+    if (!actorPattern.test(name))
+      throw new Fault('invalid', 'access.actor_invalid', 'x-headrace-actor is not a name')
+    return { actor: { kind: 'user', name }, project, requestId, grants: ['*:*'] }
   }
   return {
     clockOf,
     ensureProject,
+    users,
+    /** Who a request is. @throws Fault unauthenticated */
+    authenticate,
+    /** The same, where nobody is an answer too. */
+    whoIs: (identity: Identity): Promise<Caller | undefined> =>
+      authenticate(identity).catch((error) => {
+        if (error instanceof Fault && ['unauthenticated', 'forbidden'].includes(error.kind)) return undefined
+        throw error
+      }),
     async createProject(
       { name, timezone }: { name: string; timezone: string },
       caller: Caller,
@@ -179,15 +231,17 @@ export function openAccess({ db, events, definitions, trustLoopback }: AccessDep
           'access.grant_beyond',
           `you cannot grant ${beyond}, which you do not have`,
         )
-      if (command.everyProject && caller.sees !== undefined)
+      // A project's owner is not the server's.
+      if (command.everyProject && (caller.sees !== undefined || !mayDo(caller, 'admin:token')))
         throw new Fault(
           'forbidden',
           'access.projects_beyond',
-          `you cannot grant every project: you have ${caller.sees.join(', ')}`,
+          `you cannot grant every project: you have ${(caller.sees ?? []).join(', ') || 'no role on the server'}`,
           { remedy: 'leave everyProject out' },
         )
       const { secret, row } = await newToken({
         ...command,
+        owner: caller.account,
         project: command.everyProject ? '*' : caller.project,
         kind: 'token',
       })
@@ -212,31 +266,13 @@ export function openAccess({ db, events, definitions, trustLoopback }: AccessDep
       }
       return {}
     },
-    /** Who a request is. @throws Fault unauthenticated */
-    async authenticate(identity: Identity): Promise<Caller> {
-      const secret = secretOf(identity.authorization)
-      if (secret !== undefined) return withToken(secret, identity)
-      if (trustLoopback && isLoopback(identity.remoteAddress) && !identity.isForwarded) {
-        const name = identity.actingAs ?? 'owner'
-        if (!actorPattern.test(name))
-          throw new Fault('invalid', 'access.actor_invalid', 'x-headrace-actor is not a name')
-        return {
-          actor: { kind: 'user', name },
-          project: identity.project,
-          requestId: identity.requestId,
-          grants: ['*:*'],
-        }
-      }
-      throw new Fault('unauthenticated', 'access.token_missing', 'this address needs a token', {
-        remedy: 'send authorization: Bearer hr_…',
-      })
-    },
-    /** Roles that the project's definition gives an actor. */
+    /** Roles that the project's definition and the grants of users give an actor. */
     async rolesOf(project: string, actor: string): Promise<string[]> {
       const block = await definitions().blockOf(project, accessBlock)
-      return Object.entries(block?.roles ?? {})
+      const defined = Object.entries(block?.roles ?? {})
         .filter(([, role]) => role.members.includes(actor))
         .map(([name]) => name)
+      return [...new Set([...defined, ...(await users.rolesOf(project, actor))])]
     },
   }
 }
@@ -245,13 +281,22 @@ export type Access = ReturnType<typeof openAccess>
 const digestOfToken = (secret: string) => createHash('sha256').update(secret).digest('hex')
 const isLoopback = (address: string) => /^(127\.|::1$|::ffff:127\.)/.test(address)
 
-/** Bearer, or the password of Basic, for clients that know nothing else. */
-function secretOf(authorization: string | undefined): string | undefined {
+/** Bearer is a token; Basic a user with its password, or a token as the password for clients that know nothing else. */
+function credentialsOf(
+  authorization: string | undefined,
+): { token: string } | { user: string; password: string } | undefined {
   const [scheme = '', value = ''] = (authorization ?? '').split(' ')
-  if (scheme.toLowerCase() === 'bearer') return value
+  if (scheme.toLowerCase() === 'bearer') return { token: value }
   if (scheme.toLowerCase() !== 'basic') return undefined
-  return Buffer.from(value, 'base64').toString('utf8').split(':').slice(1).join(':')
+  const [user = '', ...rest] = Buffer.from(value, 'base64').toString('utf8').split(':')
+  const password = rest.join(':')
+  return password.startsWith(tokenPrefix) ? { token: password } : { user, password }
 }
+
+const tokenInvalid = () =>
+  new Fault('unauthenticated', 'access.token_invalid', 'the token is unknown, expired or revoked', {
+    remedy: 'headrace admin token create',
+  })
 
 const projectOf = (row: ProjectRow): Project => ({
   name: row.project,

@@ -18,6 +18,8 @@ export interface TokenRow {
   created_at: number
   expires_at: number
   revoked_at: number | null
+  /** The user that made it, whom it never exceeds. */
+  owner: string | null
 }
 interface Tables {
   access_projects: ProjectRow

@@ -23,8 +23,19 @@ export const SettingsSchema = z.object({
   durability: z.enum(['fsync', 'process']).default('fsync').describe('Whether a commit survives a power cut'),
   allowedHosts: list.default([]).describe('Names that the server answers to besides loopback, with commas'),
   corsOrigins: list.default([]).describe('Origins that may call from a browser, with commas'),
-  basePath: z.string().default('').describe('Prefix of every address behind a proxy'),
-  publicUrl: z.string().optional().describe('Address that users reach the server at'),
+  basePath: z
+    .string()
+    .regex(/^(\/[\w.~-]+)*\/?$/, 'a path such as /headrace')
+    .transform((p) => p.replace(/\/$/, ''))
+    .default('')
+    .describe('Prefix of every address behind a proxy'),
+  publicUrl: z
+    .url({ protocol: /^https?$/ })
+    .optional()
+    .describe('Address that users reach the server at'),
+  trustedProxies: list
+    .default([])
+    .describe('Addresses or ranges of proxies whose forwarded headers count, with commas'),
   tlsKey: z.string().optional().describe('File of the TLS key'),
   tlsCert: z.string().optional().describe('File of the TLS certificate'),
   insecureHttp: z

@@ -4,13 +4,15 @@
  */
 import type { AddressInfo } from 'node:net'
 import type { Readable } from 'node:stream'
+import type { Server as TlsServer } from 'node:tls'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { z } from 'zod'
 import { type Caller, mayDo } from '#base/caller.ts'
 import { asFault, Fault } from '#base/errors.ts'
 import { newId } from '#base/ids.ts'
 import { decoded } from './encoding.ts'
-import { checkReach, type Doorkeeper } from './guard.ts'
+import { checkReach, type Doorkeeper, type Reach, reachOf } from './guard.ts'
+import { boundBody, httpLimits, type Limits, securityHeaders } from './limits.ts'
 import { problemOf, statusOf } from './problem.ts'
 import type { Endpoint, Route } from './route.ts'
 
@@ -21,9 +23,14 @@ export interface RequestIdentity {
   readonly authorization: string | undefined
   /** The name that the local owner acts under, where it gave one. */
   readonly actingAs: string | undefined
+  readonly cookie: string | undefined
   readonly remoteAddress: string
   /** True where the request came through a proxy, so that its address is not the caller's. */
   readonly isForwarded: boolean
+}
+export interface Tls {
+  readonly key: string
+  readonly cert: string
 }
 export interface HttpOptions extends Doorkeeper {
   readonly routes: readonly Route[]
@@ -31,9 +38,12 @@ export interface HttpOptions extends Doorkeeper {
   readonly authenticate: (request: RequestIdentity) => Promise<Caller>
   /** Prefix of every address behind a proxy, such as `/headrace`. */
   readonly basePath?: string
-  readonly tls?: { readonly key: string; readonly cert: string }
   /** Addresses that doors know by several names, brought to the one that is mounted; after `/p/PROJECT` is off. */
   readonly canonicalAddress?: (url: string) => string
+  readonly tls?: Tls
+  /** Whether a peer is a proxy whose word about the caller counts. */
+  readonly isTrusted?: (address: string) => boolean
+  readonly limits?: Partial<Limits>
   /** One wide line a request. */
   readonly onRequest?: (line: Readonly<Record<string, unknown>>) => void
 }
@@ -41,6 +51,8 @@ export interface Http {
   readonly app: FastifyInstance
   /** The address that it listens at. @throws Fault conflict `http.port_in_use` */
   listen(host: string, port: number): Promise<string>
+  /** Another certificate for connections from now on. */
+  reloadTls(tls: Tls): void
   /** Ends streams, waits for what is under way, closes. */
   close(): Promise<void>
 }
@@ -51,6 +63,7 @@ declare module 'fastify' {
   interface FastifyRequest {
     project: string
     caller: Caller | undefined
+    reach: Reach
   }
 }
 
@@ -62,21 +75,26 @@ export async function openHttp(options: HttpOptions): Promise<Http> {
     bodyLimit: 8 * 1024 * 1024,
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: 400, ignoreTrailingSlash: true },
-    ...(options.tls === undefined ? {} : { https: options.tls }),
+    ...(options.tls === undefined
+      ? { http: httpLimits(options.limits) }
+      : { https: { ...httpLimits(options.limits), ...options.tls } }),
     rewriteUrl(raw) {
       let url = raw.url ?? '/'
       if (base !== '' && isBelow(url, base)) url = url.slice(base.length).replace(/^(?=\?|$)/, '/')
+      const hasDots = dotSegment.test(url.split('?')[0] ?? '')
       const project = projectPattern.exec(url)
-      Object.assign(raw, { headraceProject: project?.[1] ?? 'default' })
+      Object.assign(raw, { headraceProject: project?.[1] ?? 'default', headraceHasDots: hasDots })
       const address = project === null ? url : url.slice(project[0].length) || '/'
       return options.canonicalAddress?.(address) ?? address
     },
   }) as unknown as FastifyInstance
   app.decorateRequest('project', 'default')
   app.decorateRequest('caller', undefined)
-  app.addHook('onRequest', async (request) => {
-    request.project = (request.raw as unknown as { headraceProject?: string }).headraceProject ?? 'default'
-    checkReach(options, request.method, request.headers.host, request.headers.origin)
+  app.decorateRequest('reach', undefined as unknown as Reach)
+  const headers = securityHeaders(options.tls !== undefined)
+  app.addHook('onRequest', async (request, reply) => {
+    reply.headers(headers)
+    admit(request, options)
   })
   addParsers(app)
   addCors(app, options)
@@ -90,12 +108,36 @@ export async function openHttp(options: HttpOptions): Promise<Http> {
   }
   app.setErrorHandler((error, request, reply) => sendFault(faultOf(error), request, reply, byId))
   app.setNotFoundHandler((request, reply) => sendFault(noSuchAddress(request), request, reply, byId))
-  return { app, listen: (host, port) => listen(app, options, host, port), close: () => close(app) }
+  return {
+    app,
+    listen: (host, port) => listen(app, options, host, port),
+    reloadTls: (tls) => (app.server as unknown as TlsServer).setSecureContext(tls),
+    close: () => close(app),
+  }
 }
 
 /** Not a prefix of letters but of segments: `/head` is not above `/headrace`. */
 const isBelow = (url: string, base: string) =>
   url.startsWith(base) && (url.length === base.length || '/?'.includes(url[base.length] as string))
+/** `..` in any spelling: whoever sends it hopes that two readers of the address disagree. */
+const dotSegment = /(?:^|\/|%2f|\\|%5c)(?:\.|%2e){1,2}(?:$|\/|%2f|\\|%5c|;)/i
+
+/** Before routing counts: from where it comes, under which name, and from which page. */
+function admit(request: FastifyRequest, options: HttpOptions): void {
+  const raw = request.raw as unknown as { headraceProject?: string; headraceHasDots?: boolean }
+  request.project = raw.headraceProject ?? 'default'
+  const { headers, method, socket } = request
+  const peer = { address: socket?.remoteAddress ?? '', isTls: options.tls !== undefined, headers }
+  request.reach = reachOf(peer, options.isTrusted ?? (() => false))
+  const site = headers['sec-fetch-site']
+  checkReach(options, request.reach, {
+    method,
+    origin: headers.origin,
+    site: typeof site === 'string' ? site : undefined,
+  })
+  if (raw.headraceHasDots === true)
+    throw new Fault('invalid', 'http.path_dots', 'an address has no `.` or `..` segments')
+}
 
 function mount(app: FastifyInstance, route: Route, options: HttpOptions): void {
   app.route({
@@ -105,6 +147,7 @@ function mount(app: FastifyInstance, route: Route, options: HttpOptions): void {
     bodyLimit: Math.min(route.bodyBytesMax, Number.MAX_SAFE_INTEGER),
     async preParsing(request, _reply, payload) {
       await identify(request, route, options)
+      boundBody(request.raw, route.bodyBytesMax, options.limits)
       return decoded(request.headers, payload as Readable, route.bodyBytesMax)
     },
     async handler(request, reply) {
@@ -119,25 +162,41 @@ function mount(app: FastifyInstance, route: Route, options: HttpOptions): void {
 /** Before any byte of the body is read: who asks, and may they. */
 async function identify(request: FastifyRequest, route: Route, options: HttpOptions): Promise<void> {
   const isPublic = route.permission === 'public'
-  const forwarded = ['x-forwarded-for', 'forwarded', 'x-real-ip'].some(
-    (name) => request.headers[name] !== undefined,
-  )
   const actingAs = request.headers['x-headrace-actor']
   const identity: RequestIdentity = {
     project: request.project,
     requestId: request.id,
     authorization: request.headers.authorization,
     actingAs: typeof actingAs === 'string' ? actingAs : undefined,
-    remoteAddress: request.socket?.remoteAddress ?? '',
-    isForwarded: forwarded,
+    cookie: request.headers.cookie,
+    remoteAddress: request.reach.address,
+    isForwarded: request.reach.isForwarded,
   }
   const caller = isPublic ? anonymous(identity) : await options.authenticate(identity)
-  if (!isPublic && !mayDo(caller, route.permission)) {
+  if (caller.bySession === true) checkSameSite(request)
+  if (!isPublic && !mayDo(caller, route.permission, nameIn(route, request))) {
     throw new Fault('forbidden', 'http.not_allowed', `${caller.actor.name} may not ${route.permission}`, {
       remedy: 'ask an administrator for a token with that scope',
     })
   }
   request.caller = caller
+}
+
+/** The thing that the address is about: its first parameter, for grants on one resource. */
+function nameIn(route: Route, request: FastifyRequest): string {
+  const first = /:(\w+)/.exec(route.path)?.[1]
+  const value =
+    first === undefined ? undefined : (request.params as Record<string, string> | undefined)?.[first]
+  return value ?? ''
+}
+
+/** A cookie comes along unasked: a change must say that our own page sent it. @throws Fault forbidden `http.origin_missing` */
+function checkSameSite({ method, headers }: FastifyRequest): void {
+  if (method === 'GET' || method === 'HEAD' || headers.origin !== undefined) return
+  if (headers['sec-fetch-site'] === 'same-origin') return
+  throw new Fault('forbidden', 'http.origin_missing', 'a change by cookie must name its origin', {
+    remedy: 'programs send a token: authorization: Bearer hr_…',
+  })
 }
 
 const anonymous = ({ project, requestId }: RequestIdentity): Caller => ({
@@ -192,16 +251,21 @@ function addParsers(app: FastifyInstance): void {
   app.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
 }
 
+/** Nothing for other sites, unless their origin is on the list; then without cookies. */
 function addCors(app: FastifyInstance, { corsOrigins }: HttpOptions): void {
   if (corsOrigins.length === 0) return
   app.addHook('onRequest', async (request, reply) => {
     const { origin } = request.headers
     if (origin === undefined || !corsOrigins.includes(origin)) return
-    reply.header('access-control-allow-origin', origin).header('vary', 'origin')
+    reply
+      .header('access-control-allow-origin', origin)
+      .header('vary', 'origin')
+      .header('access-control-expose-headers', 'content-range,etag,retry-after')
     if (request.method !== 'OPTIONS') return
     reply
       .header('access-control-allow-methods', 'GET,POST,PUT,PATCH,DELETE')
-      .header('access-control-allow-headers', 'authorization,content-type')
+      .header('access-control-allow-headers', 'authorization,content-type,last-event-id,range')
+      .header('access-control-max-age', '600')
     await reply.code(204).send()
   })
 }
@@ -227,8 +291,15 @@ function sendFault(
   routes: ReadonlyMap<string, Route>,
 ): FastifyReply {
   Object.assign(request.raw, { headraceFault: fault })
-  if (fault.kind === 'unauthenticated') reply.header('www-authenticate', 'Bearer')
-  if (fault.kind === 'rate_limited' || fault.kind === 'unavailable') reply.header('retry-after', '1')
+  if (fault.kind === 'unauthenticated') {
+    // A browser would answer `Basic` with a dialogue of its own, over our page.
+    const isBrowser = request.headers['sec-fetch-mode'] !== undefined
+    reply.header('www-authenticate', isBrowser ? 'Bearer' : 'Bearer, Basic realm="headrace"')
+  }
+  if (fault.kind === 'rate_limited' || fault.kind === 'unavailable') {
+    const wait = fault.details?.retryAfterS
+    reply.header('retry-after', typeof wait === 'number' ? Math.ceil(wait) : 1)
+  }
   const route = routes.get((request.routeOptions?.config as { routeId?: string } | undefined)?.routeId ?? '')
   if (route?.renderFault !== undefined) {
     const { status, contentType, body } = route.renderFault(fault, {
@@ -263,6 +334,7 @@ function lineOf(request: FastifyRequest, reply: FastifyReply): Record<string, un
     url: request.url.split('?')[0],
     project: request.project,
     actor: request.caller?.actor.name,
+    from: request.reach?.address,
     status: reply.statusCode,
     ms: Math.round(reply.elapsedTime * 10) / 10,
     ...(fault === undefined ? {} : { code: fault.code }),

@@ -1,6 +1,8 @@
 /** The way to the server: the project comes from the address; faults keep their remedy. */
-const prefix = /^\/p\/[\w.-]+/.exec(location.pathname)?.[0] ?? ''
-export const project = prefix.slice('/p/'.length) || 'default'
+const base = document.querySelector<HTMLMetaElement>('meta[name=headrace-base]')?.content ?? ''
+const inProject = /^\/p\/[\w.-]+/.exec(location.pathname.slice(base.length))?.[0] ?? ''
+const prefix = `${base}${inProject}`
+export const project = inProject.slice('/p/'.length) || 'default'
 /** An address of the page itself. */
 export const to = (path: string) => `${prefix}/app${path}`
 export const here = () => location.pathname.slice(`${prefix}/app`.length) || '/'
@@ -15,12 +17,20 @@ export class ApiFault extends Error {
   }
 }
 
-export async function call<T>(method: 'GET' | 'POST', path: string, body?: unknown): Promise<T> {
+/** Told once when the server asks who we are. */
+const onSignedOut = new Set<() => void>()
+export function whenSignedOut(listener: () => void): () => void {
+  onSignedOut.add(listener)
+  return () => void onSignedOut.delete(listener)
+}
+
+export async function call<T>(method: 'GET' | 'POST' | 'DELETE', path: string, body?: unknown): Promise<T> {
   const init =
     body === undefined
       ? { method }
       : { method, body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }
   const reply = await fetch(`${prefix}${path}`, init)
+  if (reply.status === 401 && path !== '/api/v1/session') for (const listener of onSignedOut) listener()
   if (!reply.ok) throw new ApiFault(await reply.json().catch(() => ({})), reply.status)
   return reply.json() as Promise<T>
 }

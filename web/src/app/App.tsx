@@ -1,6 +1,7 @@
 /** The shell, and which page an address means. */
 import { useEffect, useState } from 'react'
-import { here, project, to } from '../api/client.ts'
+import { here, project, to, whenSignedOut } from '../api/client.ts'
+import { SignIn, SignOut } from '../domains/access/SignIn.tsx'
 import { DatasetList, DatasetPage } from '../domains/datasets/Datasets.tsx'
 import { EndpointList, EndpointPage } from '../domains/endpoints/Endpoints.tsx'
 import { Home } from '../domains/home/Home.tsx'
@@ -60,11 +61,14 @@ function usePath(): string {
 
 export function App() {
   const path = usePath()
+  const [isSignedOut, setSignedOut] = useState(false)
+  useEffect(() => whenSignedOut(() => setSignedOut(true)), [])
   const current = sections.findLast(([at]) => path.startsWith(at))?.[0]
   const title = sections.find(([at]) => at === current)?.[1] ?? 'Headrace'
   useEffect(() => {
     document.title = `${title} · ${project} · Headrace`
   }, [title])
+  if (isSignedOut) return <SignIn />
   return (
     <div className="app">
       <nav className="nav" aria-label="Sections">
@@ -83,6 +87,7 @@ export function App() {
         </span>
         <span className="grow" />
         <span className="live">live</span>
+        <SignOut />
       </div>
       <main key={path}>{pageOf(path)}</main>
     </div>
