@@ -85,3 +85,12 @@ export async function suiteCheck(words: {
     return checkSuite(columnar, table, suite, { now: new Date(), allowSql: true, ...format })
   })
 }
+
+export async function addUser(words: {
+  dataDir: string
+  user: string
+  password: string
+  role: string | undefined
+}): Promise<{ user: string }> {
+  return (await import('./app/first-user.ts')).addUser(words)
+}

@@ -32,7 +32,7 @@ export interface Hands {
   ): Promise<{ problems: readonly Problem[]; whole?: unknown }>
   offline(): Promise<Offline>
 }
-/** Verbs over files of this machine. They throw faults of kind invalid where the words or the files are wrong. */
+/** Verbs over files of this machine, and over a data directory that no server has open. They throw faults of kind invalid where the words or the files are wrong. */
 export interface Offline {
   suiteCheck(words: {
     readonly paths: readonly string[]
@@ -51,6 +51,12 @@ export interface Offline {
     readonly sensitive: readonly string[]
     readonly control: readonly string[]
   }): Promise<FairnessReport>
+  addUser(words: {
+    readonly dataDir: string
+    readonly user: string
+    readonly password: string
+    readonly role: string | undefined
+  }): Promise<{ readonly user: string }>
 }
 export interface SuiteResult {
   readonly success: boolean

@@ -6,6 +6,7 @@ import { objectVerbs } from './objects.ts'
 import { offlineVerbs } from './offline.ts'
 import { runVerbs } from './runs.ts'
 import { secretVerbs } from './secrets.ts'
+import { userVerbs } from './users.ts'
 
 export interface Verb {
   /** `data ls` */
@@ -17,7 +18,14 @@ export interface Verb {
   run(context: Context): Promise<number>
 }
 
-const verbs = (): Verb[] => [...localVerbs, ...offlineVerbs, ...runVerbs, ...objectVerbs, ...secretVerbs]
+const verbs = (): Verb[] => [
+  ...localVerbs,
+  ...offlineVerbs,
+  ...runVerbs,
+  ...objectVerbs,
+  ...secretVerbs,
+  ...userVerbs,
+]
 
 /** The verb with the most words that the arguments begin with. */
 export function findVerb(argv: readonly string[]): { verb: Verb | undefined; rest: string[] } {

@@ -41,6 +41,8 @@ export interface RunningServer {
   readonly url: string
   readonly child: ChildProcess
   readonly startedMs: number
+  /** What it wrote on stderr until now. */
+  said(): string
   /** Ends it in order; its exit code. */
   stop(): Promise<number | null>
   /** Ends it as a power cut would. */
@@ -78,6 +80,7 @@ export async function startServer(
     url,
     child,
     startedMs: performance.now() - started,
+    said: () => said,
     async stop() {
       child.kill('SIGTERM')
       return exited

@@ -1,11 +1,11 @@
 /** Users, sessions, proxies and hostile callers on a server that others can reach. */
 import assert from 'node:assert/strict'
 import { request } from 'node:http'
-import { mkdtemp } from 'node:fs/promises'
+import { mkdtemp, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
-import { type RunningServer, startServer } from '../../src/testing/server.ts'
+import { headrace, type RunningServer, startServer } from '../../src/testing/server.ts'
 
 let server: RunningServer
 before(async () => {
@@ -124,9 +124,43 @@ test('wrong passwords and unknown users look the same, and are stopped with a ti
   assert.ok(Number(stopped.headers['retry-after']) > 0)
 })
 
+test('the commands make users, say who may what and why, and never take a password as an argument', async () => {
+  const file = path.join(await mkdtemp(path.join(tmpdir(), 'headrace-password-')), 'password')
+  await writeFile(file, `${password}\n`)
+  const admin = async (...words: string[]) => {
+    const ran = await headrace(['admin', ...words, '--server', server.url, '--project', 'alpha', '--json'])
+    return { code: ran.code, data: JSON.parse(ran.stdout) }
+  }
+  assert.equal((await admin('user', 'add', 'eve', password)).code, 2)
+  assert.equal((await admin('user', 'add', 'eve', '--from-file', file)).code, 0)
+  assert.equal((await admin('user', 'add', 'eve', '--from-file', file)).code, 6)
+  assert.equal((await send('GET', '/p/alpha/api/v1/models', basic('eve', password))).status, 403)
+  assert.equal((await admin('why-can', 'eve', 'model:read')).code, 4)
+  assert.equal((await admin('user', 'join', 'eve', 'readers')).code, 0)
+  assert.equal((await admin('user', 'grant', 'group:readers', 'viewer')).code, 0)
+  const why = await admin('why-can', 'eve', 'model:read')
+  assert.equal(why.code, 0)
+  assert.equal(why.data.because[0].subject, 'group:readers')
+  assert.equal((await send('GET', '/p/alpha/api/v1/models', basic('eve', password))).status, 200)
+  assert.equal((await admin('user', 'revoke', 'group:readers', 'viewer')).code, 0)
+  assert.equal((await send('GET', '/p/alpha/api/v1/models', basic('eve', password))).status, 403)
+  const { users } = (await admin('user', 'ls')).data
+  assert.deepEqual(users.find((u: { user: string }) => u.user === 'eve')?.groups, ['readers'])
+  assert.equal((await admin('user', 'rm', 'eve')).code, 0)
+  assert.equal((await admin('user', 'passwd', 'eve', '--from-file', file)).code, 5)
+})
+
 for (const [what, method, address, headers, status] of [
   ['a foreign host', 'GET', '/api/v1/models', { host: 'evil.example' }, 403],
   ['a foreign forwarded host', 'GET', '/api/v1/models', { 'x-forwarded-host': 'evil.example' }, 403],
+  ['a host by RFC 7239', 'GET', '/api/v1/session', { forwarded: 'for=203.0.113.9;host=models.example' }, 200],
+  [
+    'a foreign host by RFC 7239',
+    'GET',
+    '/api/v1/session',
+    { forwarded: 'for=1.2.3.4;host=evil.example' },
+    403,
+  ],
   ['a forged loopback address', 'GET', '/api/v1/models', { 'x-forwarded-for': '127.0.0.1' }, 401],
   ['a cross-site change without origin', 'POST', '/api/v1/projects', { 'sec-fetch-site': 'cross-site' }, 403],
   ['a foreign DELETE', 'DELETE', '/api/v1/tokens/x', { origin: 'http://evil.example' }, 403],
