@@ -1,7 +1,7 @@
 /** The page in a real Chromium: every section opens, says what to do where it is empty, and logs no error. */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { access, mkdtemp } from 'node:fs/promises'
+import { access, mkdtemp, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
@@ -81,5 +81,33 @@ test('a link changes the page without loading it again, and Back works', { skip 
   assert.ok(page.url().endsWith('/app/models'))
   await page.goBack()
   await page.getByText('Nothing waits for you').waitFor()
+  await page.close()
+})
+
+test('behind a path prefix, whoever is not known signs in, and out again', { skip }, async (t) => {
+  const directory = await mkdtemp(path.join(tmpdir(), 'headrace-sign-in-'))
+  const file = path.join(directory, 'password')
+  await writeFile(file, 'a long phrase of words')
+  const data = path.join(directory, 'data')
+  await headrace([
+    ...['admin', 'user', 'add', 'ana', '--role', 'owner', '--from-file', file, '--data-dir', data],
+  ])
+  const flags = ['--host', '0.0.0.0', '--insecure-http', '--base-path', '/models']
+  const far = await startServer(data, {}, flags)
+  t.after(() => far.kill())
+  const page = await browser.newPage()
+  await page.goto(`${far.url.replace('0.0.0.0', '127.0.0.1')}/models/app`)
+  await page.getByLabel('User').fill('ana')
+  await page.getByLabel('Password').fill('something else')
+  await page.getByRole('button', { name: 'Sign in' }).click()
+  await page.getByRole('alert').getByText('user or password is wrong').waitFor()
+  await page.getByLabel('Password').fill('a long phrase of words')
+  await page.getByRole('button', { name: 'Sign in' }).click()
+  await page.getByText('Nothing waits for you').waitFor()
+  await page.getByRole('link', { name: 'Models' }).click()
+  await page.reload()
+  assert.match(page.url(), /\/models\/app\/models$/)
+  await page.getByRole('button', { name: 'Sign out ana' }).click()
+  await page.getByLabel('User').waitFor()
   await page.close()
 })

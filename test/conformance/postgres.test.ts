@@ -74,4 +74,31 @@ if (postgres === undefined) {
     assert.deepEqual(run.metrics, { loss: 'NaN', wape: 0.25 })
     assert.equal(await second.stop(), 0)
   })
+
+  test('postgres: users, groups and roles decide there as in SQLite', async (t) => {
+    const server = await startServer(path.join(await mkdtemp(path.join(tmpdir(), 'headrace-pg-')), 'data'), {
+      DATABASE_URL: await postgres.freshUrl(),
+    })
+    t.after(() => server.kill())
+    const password = 'a long phrase of words'
+    const send = async (method: string, address: string, body: object) => {
+      const headers = { 'content-type': 'application/json' }
+      const sent = { method, headers, body: JSON.stringify(body) }
+      return (await fetch(`${server.url}${address}`, sent)).status
+    }
+    assert.equal(await send('POST', '/api/v1/users', { user: 'ana', password }), 201)
+    assert.equal(await send('POST', '/api/v1/users', { user: 'ana', password }), 409)
+    assert.equal(await send('PUT', '/api/v1/users/ana/groups/team', {}), 200)
+    const role = { subject: 'group:team', project: 'alpha', role: 'viewer' }
+    assert.equal(await send('POST', '/api/v1/grants', role), 200)
+    const authorization = `Basic ${Buffer.from(`ana:${password}`).toString('base64')}`
+    for (const [project, status] of [
+      ['alpha', 200],
+      ['beta', 403],
+    ] as const) {
+      const address = `${server.url}/p/${project}/api/v1/models`
+      assert.equal((await fetch(address, { headers: { authorization } })).status, status)
+    }
+    assert.equal(await server.stop(), 0)
+  })
 }

@@ -1,4 +1,5 @@
 /** SQL of users, their groups, roles and sessions. */
+import { sql } from 'kysely'
 import { type Compilable, type Db, type Statement, statement } from '#platform/db/index.ts'
 import type { Held } from './rules.ts'
 
@@ -57,7 +58,7 @@ const userQueries = (db: Db, t: Builder) => ({
               'in',
               e
                 .selectFrom('access_members')
-                .select((s) => s.fn<string>('concat', [s.val('group:'), 'group_name']).as('subject'))
+                .select(sql<string>`'group:' || group_name`.as('subject'))
                 .where('user_name', '=', name),
             ),
           ]),
