@@ -47,7 +47,12 @@ import {
   sourcesBlock,
 } from './domains/datasets/index.ts'
 import { evaluationEndpoints, evaluationMigrations, openEvaluation } from './domains/evaluation/index.ts'
-import { experimentsEndpoints, experimentsMigrations, openExperiments } from './domains/experiments/index.ts'
+import {
+  experimentsEndpoints,
+  experimentsMigrations,
+  openExperiments,
+  openExperimentFiles,
+} from './domains/experiments/index.ts'
 import {
   featuresBlock,
   featuresEndpoints,
@@ -230,6 +235,7 @@ async function openRooms(settings: Settings, { data, threads }: Ground, isLoopba
   const features = openFeatures({ ...common, datasets })
   const experiments = openExperiments(common)
   const converter = path.join(packageRoot, 'python', 'convert_model.py')
+  const experimentFiles = openExperimentFiles(common)
   const registry = openRegistry({
     ...common,
     converter,
@@ -325,7 +331,7 @@ async function openRooms(settings: Settings, { data, threads }: Ground, isLoopba
     ...scoringRoutes(serving),
     ...tfServingRoutes(serving),
     ...oipRoutes(serving, version),
-    ...mlflowRoutes({ experiments }),
+    ...mlflowRoutes({ experiments, files: experimentFiles }),
     ...webRoutes(path.join(packageRoot, 'web', 'dist'), settings.basePath),
     endpoint({
       id: 'settled',

@@ -9,6 +9,7 @@ import { systemCaller } from '#base/caller.ts'
 import { openDb } from '#platform/db/index.ts'
 import { defineEvent, eventsMigrations, openEvents } from '#platform/events/index.ts'
 import { databaseSpecification } from '../../src/testing/database-specification.ts'
+import { runMlflow } from '../../src/testing/mlflow.ts'
 import { startPostgres } from '../../src/testing/postgres.ts'
 import { startServer } from '../../src/testing/server.ts'
 
@@ -100,5 +101,17 @@ if (postgres === undefined) {
       assert.equal((await fetch(address, { headers: { authorization } })).status, status)
     }
     assert.equal(await server.stop(), 0)
+  })
+
+  test('postgres: the mlflow client tracks and searches there as in SQLite', async (t) => {
+    const server = await startServer(path.join(await mkdtemp(path.join(tmpdir(), 'headrace-pg-')), 'data'), {
+      DATABASE_URL: await postgres.freshUrl(),
+    })
+    t.after(() => server.kill())
+    const ran = await runMlflow('mlflow-tracking.py', server.url).catch((error: Error) => {
+      if (process.env.CI === 'true') throw error
+      t.skip(error.message)
+    })
+    if (ran !== undefined) assert.equal(ran.code, 0, ran.said)
   })
 }

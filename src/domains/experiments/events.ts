@@ -10,3 +10,16 @@ export const runEnded = defineEvent(
   'experiments.run.ended',
   z.object({ run: z.string(), status: z.string() }),
 )
+/** Deletions are soft, and an experiment's name is what people know it by: both are for the audit log. */
+export const experimentChanged = defineEvent(
+  'experiments.experiment.changed',
+  z.object({
+    experiment: z.string(),
+    change: z.enum(['created', 'renamed', 'tagged', 'untagged', 'deleted', 'restored']),
+    name: z.string(),
+  }),
+)
+export const runStaged = defineEvent(
+  'experiments.run.staged',
+  z.object({ run: z.string(), stage: z.enum(['active', 'deleted']) }),
+)

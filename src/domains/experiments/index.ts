@@ -1,7 +1,19 @@
-/** Tracked executions: runs with parameters, metrics and tags. Read next: operations.ts. */
-export { experimentsEndpoints } from './endpoints.ts'
-export type { KeyValue, Metric, Run } from './model.ts'
-export { type Experiments, openExperiments, type StartRun } from './operations.ts'
+/** Tracked executions: experiments and runs with parameters, metrics, tags, inputs and files. Read next: operations.ts. */
 import { runs } from './migrations/0001-runs.ts'
+import { tracking } from './migrations/0002-tracking.ts'
 
-export const experimentsMigrations = [runs]
+export { experimentsEndpoints } from './endpoints.ts'
+export { type ExperimentFiles, openExperimentFiles } from './files.ts'
+export type {
+  KeyValue,
+  LoggedMetric,
+  Metric,
+  Run,
+  RunClause,
+  RunDetails,
+  RunOrder,
+  RunStatus,
+} from './model.ts'
+export { type Experiments, openExperiments, type StartRun } from './operations.ts'
+
+export const experimentsMigrations = [runs, tracking]

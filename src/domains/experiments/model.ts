@@ -31,3 +31,61 @@ export const Run = z
   })
   .meta({ id: 'Run' })
 export type Run = z.output<typeof Run>
+
+export type Stage = 'active' | 'deleted'
+export interface Experiment {
+  readonly id: string
+  readonly name: string
+  readonly artifactLocation: string
+  readonly stage: Stage
+  readonly createdAt: number
+  readonly updatedAt: number
+  readonly tags: Readonly<Record<string, string>>
+}
+/** A point of a metric; `special` tells NaN (1, kept as 0) and infinities (2, kept as the largest double) apart. */
+export interface LoggedMetric {
+  readonly key: string
+  readonly value: number
+  readonly step: number
+  readonly timestamp: number
+  readonly special: number
+  readonly modelId?: string | undefined
+  readonly datasetName?: string | undefined
+  readonly datasetDigest?: string | undefined
+}
+export interface RunInput {
+  readonly kind: 'dataset' | 'model' | 'output'
+  readonly name: string
+  readonly digest: string
+  readonly context?: string | undefined
+  /** As it came, in JSON. */
+  readonly body: string
+}
+/** A run with all that its clients ask for at once. */
+export interface RunDetails {
+  readonly id: string
+  readonly name: string
+  readonly experimentId: string
+  readonly userId: string
+  readonly status: RunStatus
+  readonly startedAt: number
+  readonly endedAt: number | undefined
+  readonly stage: Stage
+  readonly artifactUri: string
+  readonly params: readonly KeyValue[]
+  readonly tags: readonly KeyValue[]
+  readonly metrics: readonly LoggedMetric[]
+  readonly inputs: readonly RunInput[]
+}
+export type RunEntity = 'metric' | 'param' | 'tag' | 'attribute' | 'dataset'
+export interface RunClause {
+  readonly entity: RunEntity
+  readonly key: string
+  readonly comparator: string
+  readonly value: string | number | readonly string[] | undefined
+}
+export interface RunOrder {
+  readonly entity: RunEntity
+  readonly key: string
+  readonly ascending: boolean
+}

@@ -38,3 +38,16 @@ export const numberOf = (value: number | string): number =>
   typeof value === 'number' ? value : (named[value] ?? Number.NaN)
 /** A number as JSON can carry it. */
 export const jsonNumber = (value: number): number | string => (Number.isFinite(value) ? value : String(value))
+
+const largest = Number.MAX_VALUE
+/** A value as it is kept: NaN as 0 and infinities as the largest double, each with its mark. */
+export function storedValue(value: number): { value: number; special: number } {
+  if (Number.isNaN(value)) return { value: 0, special: 1 }
+  if (Number.isFinite(value)) return { value, special: 0 }
+  return { value: value > 0 ? largest : -largest, special: 2 }
+}
+export function loggedValue({ value, special }: { value: number; special: number }): number {
+  if (special === 0) return value
+  if (special === 1) return Number.NaN
+  return value > 0 ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY
+}

@@ -147,6 +147,8 @@ function mount(app: FastifyInstance, route: Route, options: HttpOptions): void {
     bodyLimit: Math.min(route.bodyBytesMax, Number.MAX_SAFE_INTEGER),
     async preParsing(request, _reply, payload) {
       await identify(request, route, options)
+      if (route.kind === 'raw' && route.anyContentType)
+        request.headers['content-type'] = 'application/octet-stream'
       boundBody(request.raw, route.bodyBytesMax, options.limits)
       return decoded(request.headers, payload as Readable, route.bodyBytesMax)
     },

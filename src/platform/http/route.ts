@@ -35,6 +35,8 @@ export interface RawRoute extends RouteBase {
   readonly kind: 'raw'
   /** `json`: parsed where the content type says so, else bytes; `bytes`: always a Buffer; `stream`: untouched. */
   readonly body: 'json' | 'bytes' | 'stream'
+  /** The body is a stream even where it says that it is JSON. */
+  readonly anyContentType?: true
   handle(request: FastifyRequest, reply: FastifyReply, caller: Caller): Promise<unknown>
 }
 

@@ -1,0 +1,112 @@
+/** The unmodified mlflow client tracks into a real server; and no artifact path leads out of its place. */
+import assert from 'node:assert/strict'
+import { mkdtemp } from 'node:fs/promises'
+import { request } from 'node:http'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { after, before, test } from 'node:test'
+import { runMlflow } from '../../src/testing/mlflow.ts'
+import { type RunningServer, startServer } from '../../src/testing/server.ts'
+
+let server: RunningServer
+before(async () => {
+  server = await startServer(path.join(await mkdtemp(path.join(tmpdir(), 'headrace-mlflow-')), 'data'))
+})
+after(() => server.kill())
+
+test('the mlflow client tracks, searches and keeps artifacts', async (t) => {
+  for (const base of [server.url, `${server.url}/p/other`]) {
+    const ran = await runMlflow('mlflow-tracking.py', base).catch((error: Error) => {
+      if (process.env.CI === 'true') throw error
+      t.skip(error.message)
+    })
+    if (ran === undefined) return
+    assert.equal(ran.code, 0, ran.said)
+    assert.match(ran.said, /all held/)
+  }
+})
+
+test('changes of experiments and deleted runs are in the audit log', async () => {
+  const base = `${server.url}/p/audited/api/2.0/mlflow`
+  const post = async (address: string, body: object) => {
+    const sent = {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    }
+    const reply = await fetch(`${base}/${address}`, sent)
+    assert.equal(reply.status, 200, address)
+    return (await reply.json()) as { experiment_id: string; run: { info: { run_id: string } } }
+  }
+  const { experiment_id } = await post('experiments/create', { name: 'e' })
+  const { run } = await post('runs/create', { experiment_id })
+  await post('experiments/update', { experiment_id, new_name: 'f' })
+  await post('experiments/set-experiment-tag', { experiment_id, key: 'k', value: 'v' })
+  await post('runs/delete', { run_id: run.info.run_id })
+  await post('experiments/delete', { experiment_id })
+  const reply = await fetch(`${server.url}/p/audited/api/v1/events?limit=50`)
+  const { events } = (await reply.json()) as { events: { type: string; payload: { change?: string } }[] }
+  const changes = events.flatMap((e) =>
+    e.type === 'experiments.experiment.changed' ? [e.payload.change] : [],
+  )
+  assert.deepEqual(changes.sort(), ['created', 'deleted', 'renamed', 'tagged'])
+  assert.equal(events.filter((e) => e.type === 'experiments.run.staged').length, 1)
+})
+
+const send = (method: string, address: string, headers: Record<string, string> = {}, body?: string) =>
+  new Promise<{ status: number; text: string; headers: Record<string, unknown> }>((resolve, reject) => {
+    const { hostname, port } = new URL(server.url)
+    const sent = request({ hostname, port, method, path: address, headers }, (reply) => {
+      let text = ''
+      reply.on('data', (chunk) => {
+        text += chunk
+      })
+      reply.on('end', () => resolve({ status: reply.statusCode ?? 0, text, headers: reply.headers }))
+    })
+    sent.on('error', reject)
+    sent.end(body)
+  })
+const artifacts = '/api/2.0/mlflow-artifacts/artifacts'
+
+test('a path that could lead out is refused, however it is written', async () => {
+  const paths = [
+    '1/../2/x',
+    '..%2fx',
+    '%2e%2e/x',
+    '1/%252e%252e/x',
+    '1/..%255cx',
+    '%2fetc/passwd',
+    '%252fetc/passwd',
+    '1/a%23b',
+    '1/a;b',
+    '1/a%3bb',
+    '1/a%5cb',
+    'C%3a/x',
+    '1/a%00b',
+    '1//x',
+  ]
+  for (const one of paths) {
+    for (const method of ['GET', 'PUT', 'DELETE']) {
+      const { status, text } = await send(method, `${artifacts}/${one}`)
+      assert.equal(status, 400, `${method} ${one}: ${status} ${text}`)
+    }
+    const listed = await send('GET', `${artifacts}?path=${one.replaceAll('%', '%25')}`)
+    assert.equal(listed.status, 400, `list ${one}`)
+  }
+})
+
+test('files come in ranges, and a page among them cannot run in the browser', async () => {
+  const page = '<script>alert(1)</script>'
+  assert.equal(
+    (await send('PUT', `${artifacts}/9/p.html`, { 'content-type': 'text/html' }, page)).status,
+    200,
+  )
+  const whole = await send('GET', `${artifacts}/9/p.html`)
+  assert.equal(whole.text, page)
+  assert.match(String(whole.headers['content-security-policy']), /^sandbox/)
+  assert.equal(whole.headers['x-content-type-options'], 'nosniff')
+  const part = await send('GET', `${artifacts}/9/p.html`, { range: 'bytes=1-6' })
+  assert.deepEqual([part.status, part.text, part.headers['content-range']], [206, 'script', 'bytes 1-6/25'])
+  const missing = await send('GET', `${artifacts}/9/none`)
+  assert.deepEqual([missing.status, JSON.parse(missing.text).error_code], [404, 'RESOURCE_DOES_NOT_EXIST'])
+})
