@@ -52,6 +52,7 @@ import {
   experimentsMigrations,
   openExperiments,
   openExperimentFiles,
+  openLoggedModels,
 } from './domains/experiments/index.ts'
 import {
   featuresBlock,
@@ -87,6 +88,7 @@ import {
 import {
   convert,
   modelsBlock,
+  openCatalogue,
   openRegistry,
   registryEndpoints,
   registryMigrations,
@@ -236,6 +238,7 @@ async function openRooms(settings: Settings, { data, threads }: Ground, isLoopba
   const experiments = openExperiments(common)
   const converter = path.join(packageRoot, 'python', 'convert_model.py')
   const experimentFiles = openExperimentFiles(common)
+  const loggedModels = openLoggedModels({ db, events, experiments })
   const registry = openRegistry({
     ...common,
     converter,
@@ -246,6 +249,17 @@ async function openRooms(settings: Settings, { data, threads }: Ground, isLoopba
   const reviews = openReviews({ db, events, clockOf, rolesOf })
   const monitoring: Monitoring = openMonitoring({ ...common, datasets, registry, serving: () => serving })
   const serving = openServing({ ...common, registry, features, qualityOf: monitoring.qualityOf })
+  const catalogue = openCatalogue({
+    ...common,
+    runOrigin: async (run, caller) => ({
+      uri: (await experiments.runDetails({ run }, caller)).artifactUri,
+      runId: run,
+    }),
+    loggedOrigin: async (id, caller) => {
+      const model = await loggedModels.get({ id }, caller)
+      return { uri: model.artifactUri, runId: model.sourceRun ?? '' }
+    },
+  })
   let url: string | undefined
   const runDeps = {
     ...common,
@@ -270,12 +284,12 @@ async function openRooms(settings: Settings, { data, threads }: Ground, isLoopba
   })
   const lineage = openLineage({
     resolvePrediction: serving.resolvePrediction,
-    modelVersion: registry.getVersion,
+    modelVersion: registry.getConverted,
     datasetVersion: datasets.versionOf,
   })
   const reproductions = openReproductions({
     ...common,
-    modelOrigin: registry.getVersion,
+    modelOrigin: registry.getConverted,
     rerun: openStepReproduction(runDeps),
     convert: (command) => convert({ ...common, converter }, command),
     sampleRows: features.sampleRows,
@@ -331,7 +345,7 @@ async function openRooms(settings: Settings, { data, threads }: Ground, isLoopba
     ...scoringRoutes(serving),
     ...tfServingRoutes(serving),
     ...oipRoutes(serving, version),
-    ...mlflowRoutes({ experiments, files: experimentFiles }),
+    ...mlflowRoutes({ experiments, files: experimentFiles, loggedModels, catalogue }),
     ...webRoutes(path.join(packageRoot, 'web', 'dist'), settings.basePath),
     endpoint({
       id: 'settled',

@@ -204,7 +204,7 @@ function register({ registry }: StepDeps): StepKind {
         evaluationId === undefined ? command : { ...command, evaluationId },
         step.caller,
       )
-      const summary = `${version.model}@${version.version} ${version.kind}, ONNX parity ${version.parityMaxAbs.toExponential(1)}`
+      const summary = `${version.model}@${version.version} ${version.kind}, ONNX parity ${version.parityMaxAbs?.toExponential(1) ?? 'not measured'}`
       return {
         state: 'succeeded',
         outputs: { version: { kind: 'model_version', model: version.model, version: version.version } },

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
 import { runMlflow } from '../../src/testing/mlflow.ts'
-import { type RunningServer, startServer } from '../../src/testing/server.ts'
+import { headrace, packageRoot, type RunningServer, startServer } from '../../src/testing/server.ts'
 
 let server: RunningServer
 before(async () => {
@@ -24,6 +24,15 @@ test('the mlflow client tracks, searches and keeps artifacts', async (t) => {
     assert.equal(ran.code, 0, ran.said)
     assert.match(ran.said, /all held/)
   }
+})
+
+test('the mlflow client logs, registers and loads models, and keeps prompts', async (t) => {
+  const ran = await runMlflow('mlflow-models.py', `${server.url}/p/models`).catch((error: Error) => {
+    if (process.env.CI === 'true') throw error
+    t.skip(error.message)
+  })
+  if (ran === undefined) return
+  assert.equal(ran.code, 0, ran.said)
 })
 
 test('changes of experiments and deleted runs are in the audit log', async () => {
@@ -67,6 +76,33 @@ const send = (method: string, address: string, headers: Record<string, string> =
     sent.end(body)
   })
 const artifacts = '/api/2.0/mlflow-artifacts/artifacts'
+
+test('what is not there is said in words that the client knows, and a governed model keeps its champion', async () => {
+  const api = `${server.url}/p/governed/api/2.0/mlflow`
+  const missing = await fetch(`${server.url}/p/governed/ajax-api/3.0/mlflow/nothing/here`)
+  assert.equal(missing.status, 404)
+  assert.equal(((await missing.json()) as { error_code: string }).error_code, 'ENDPOINT_NOT_FOUND')
+
+  const example = path.join(packageRoot, 'examples', 'retail-demand')
+  const applied = await headrace(['apply', example, '--server', server.url, '--project', 'governed'])
+  assert.equal(applied.code, 0, applied.stderr)
+  const post = async (address: string, body: object, method = 'POST') => {
+    const headers = { 'content-type': 'application/json' }
+    const reply = await fetch(`${api}/${address}`, { method, headers, body: JSON.stringify(body) })
+    return { status: reply.status, body: (await reply.json()) as { message: string } }
+  }
+  const name = 'demand'
+  assert.equal((await post('registered-models/create', { name })).status, 200)
+  assert.equal((await post('model-versions/create', { name, source: 's3://bucket/model' })).status, 200)
+  assert.equal((await post('registered-models/alias', { name, alias: 'tried', version: '1' })).status, 200)
+  const refused = await post('registered-models/alias', { name, alias: 'champion', version: '1' })
+  assert.equal(refused.status, 400)
+  assert.match(refused.body.message, /gates have not passed/)
+  assert.equal((await post('registered-models/delete', { name }, 'DELETE')).status, 400)
+  const native = await fetch(`${server.url}/p/governed/api/v1/models/demand/versions/1`)
+  const version = (await native.json()) as { onnx: unknown; source: string; aliases: string[] }
+  assert.deepEqual([version.onnx, version.source, version.aliases], [null, 's3://bucket/model', ['tried']])
+})
 
 test('a path that could lead out is refused, however it is written', async () => {
   const paths = [

@@ -103,15 +103,18 @@ if (postgres === undefined) {
     assert.equal(await server.stop(), 0)
   })
 
-  test('postgres: the mlflow client tracks and searches there as in SQLite', async (t) => {
+  test('postgres: the mlflow client tracks, searches and registers there as in SQLite', async (t) => {
     const server = await startServer(path.join(await mkdtemp(path.join(tmpdir(), 'headrace-pg-')), 'data'), {
       DATABASE_URL: await postgres.freshUrl(),
     })
     t.after(() => server.kill())
-    const ran = await runMlflow('mlflow-tracking.py', server.url).catch((error: Error) => {
-      if (process.env.CI === 'true') throw error
-      t.skip(error.message)
-    })
-    if (ran !== undefined) assert.equal(ran.code, 0, ran.said)
+    for (const script of ['mlflow-tracking.py', 'mlflow-models.py']) {
+      const ran = await runMlflow(script, server.url).catch((error: Error) => {
+        if (process.env.CI === 'true') throw error
+        t.skip(error.message)
+      })
+      if (ran === undefined) return
+      assert.equal(ran.code, 0, ran.said)
+    }
   })
 }

@@ -9,7 +9,7 @@ import type { Events } from '#platform/events/index.ts'
 import type { Onnx } from '#platform/onnx/index.ts'
 import { regressionMetrics } from '#stats/regression.ts'
 import type { Features, LabelledRows } from '../features/index.ts'
-import type { Registry } from '../registry/index.ts'
+import { onnxOf, type Registry } from '../registry/index.ts'
 import { evaluationFinished } from './events.ts'
 import type { Evaluation, Subject } from './model.ts'
 import { evaluationStore } from './store.ts'
@@ -120,7 +120,7 @@ export function openEvaluation(deps: EvaluationDeps) {
           name: 'champion',
           model: champion.model,
           version: champion.version,
-          predictions: await byOnnx(champion.onnx, rows),
+          predictions: await byOnnx(onnxOf(champion), rows),
         })
       if (command.against.includes('naive')) candidates.push(...(await naiveOf(command.model, rows, caller)))
       return keep(command.model, rows, candidates, command.slices, caller)
@@ -135,7 +135,7 @@ export function openEvaluation(deps: EvaluationDeps) {
           name: `${model}@${version}`,
           model,
           version,
-          predictions: await byOnnx(found.onnx, rows),
+          predictions: await byOnnx(onnxOf(found), rows),
         })
       }
       candidates.push(...(await naiveOf(command.model, rows, caller)))

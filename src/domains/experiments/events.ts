@@ -23,3 +23,7 @@ export const runStaged = defineEvent(
   'experiments.run.staged',
   z.object({ run: z.string(), stage: z.enum(['active', 'deleted']) }),
 )
+export const modelChanged = defineEvent(
+  'experiments.model.changed',
+  z.object({ model: z.string(), change: z.enum(['created', 'finished', 'deleted']) }),
+)

@@ -1,6 +1,6 @@
 /** Searches of runs as SQL: each clause an indexed probe, pages by keyset. All decided by the database, none row by row here. */
 import { type RawBuilder, sql } from 'kysely'
-import type { Db } from '#platform/db/index.ts'
+import { compared, type Db } from '#platform/db/index.ts'
 import type { RunClause, RunOrder, Stage } from './model.ts'
 import type { RunRow, Tables } from './store.ts'
 
@@ -120,22 +120,3 @@ function conditionOf(clause: RunClause, dialect: Db['dialect']): Sql {
   if (clause.comparator === 'IS NOT NULL') return sql`exists (${of})`
   return sql`exists (${of} and ${compared(sql`v.value`, clause, dialect)})`
 }
-
-const plain = new Set(['=', '!=', '>', '>=', '<', '<='])
-function compared(column: Sql, { comparator, value }: RunClause, dialect: Db['dialect']): Sql {
-  if (plain.has(comparator)) return sql`${column} ${sql.raw(comparator)} ${value}`
-  if (comparator === 'IS NULL') return sql`${column} is null`
-  if (comparator === 'IS NOT NULL') return sql`${column} is not null`
-  if (comparator === 'IN' || comparator === 'NOT IN')
-    return sql`${column} ${sql.raw(comparator)} (${sql.join([...(value as readonly string[])])})`
-  const pattern = String(value)
-  if (comparator === 'ILIKE') return sql`lower(${column}) like ${pattern.toLowerCase()} escape '\\'`
-  // SQLite's LIKE is blind to case; GLOB is not.
-  if (dialect === 'sqlite') return sql`${column} glob ${globOf(pattern)}`
-  return sql`${column} like ${pattern}`
-}
-const globOf = (pattern: string) =>
-  pattern
-    .replaceAll(/[*?[]/g, (c) => `[${c}]`)
-    .replaceAll('%', '*')
-    .replaceAll('_', '?')

@@ -16,6 +16,11 @@ export const versionGated = defineEvent(
     reasons: z.array(z.string()),
   }),
 )
+export const modelChanged = defineEvent(
+  'registry.model.changed',
+  z.object({ model: z.string(), change: z.string() }),
+)
+export const versionChanged = defineEvent('registry.version.changed', Version.extend({ change: z.string() }))
 export const aliasMoved = defineEvent(
   'registry.alias.moved',
   Version.extend({ alias: z.string(), from: z.number().nullable() }),

@@ -93,7 +93,8 @@ export function openRegistry(deps: RegistryDeps) {
       if (known !== undefined && known.tree === command.tree) return versionFrom(known)
       const artifact = await prepareArtifact({ ...command, view: signature.in }, caller)
       for (let attempt = 1; ; attempt++) {
-        const version = ((await store.versions(caller.project, command.model))[0]?.version ?? 0) + 1
+        const version = (await store.lastNumber(caller.project, command.model)) + 1
+        const at = (await clockOf(caller.project)).now()
         const row: VersionRow = {
           project: caller.project,
           model: command.model,
@@ -108,8 +109,15 @@ export function openRegistry(deps: RegistryDeps) {
           datasets: JSON.stringify(command.datasets),
           evaluation_id: command.evaluationId ?? null,
           gates: '[]',
-          created_at: (await clockOf(caller.project)).now(),
+          created_at: at,
           created_by: caller.actor.name,
+          source: null,
+          run_link: null,
+          description: null,
+          logged_model: null,
+          updated_at: at,
+          deleted_at: null,
+          stage: 'None',
         }
         const payload = { model: row.model, version, runId: row.run_id, kind: artifact.kind }
         try {
@@ -119,7 +127,11 @@ export function openRegistry(deps: RegistryDeps) {
             payload,
             atMs: row.created_at,
           }
-          await db.commit([store.insertVersion(row), events.record(caller, fact)])
+          await db.commit([
+            store.ensureModel(caller.project, command.model, at),
+            store.insertVersion(row),
+            events.record(caller, fact),
+          ])
           return await versionFrom(row)
         } catch (error) {
           if (attempt >= attemptsMax || !isFault(error, 'db.duplicate')) throw error
@@ -133,6 +145,7 @@ export function openRegistry(deps: RegistryDeps) {
     ): Promise<{ passed: boolean; gates: GateResult[] }> {
       const { gates } = await blockOf(model, caller)
       const row = await rowOf(model, version, caller)
+      if (row.artifact === '') throw notConverted(row)
       const { latencyP95Ms, parityMaxAbs } = JSON.parse(row.artifact) as Prepared
       const subjects = row.evaluation_id === null ? [] : await deps.verdictOf(row.evaluation_id, caller)
       const results = gateResults(gates, { subjects, latencyP95Ms, parityMaxAbs }, durationMs)
@@ -196,13 +209,21 @@ export function openRegistry(deps: RegistryDeps) {
       ])
       return versionFrom(row)
     },
+    /** A version that can be judged and served. @throws Fault precondition_failed `registry.not_converted` */
+    async getConverted(
+      { model, version }: { model: string; version: number },
+      caller: Caller,
+    ): Promise<ConvertedVersion> {
+      const found = await versionFrom(await rowOf(model, version, caller))
+      return { ...found, onnx: onnxOf(found) }
+    },
     getVersion: async ({ model, version }: { model: string; version: number }, caller: Caller) =>
       versionFrom(await rowOf(model, version, caller)),
     async getModel(
       { model }: { model: string },
       caller: Caller,
     ): Promise<{ name: string; versions: ModelVersion[]; history: AliasMove[] }> {
-      await blockOf(model, caller)
+      if (!(await store.names(caller.project)).includes(model)) await blockOf(model, caller)
       const versions = await Promise.all((await store.versions(caller.project, model)).map(versionFrom))
       const history = (await store.moves(caller.project, model)).map((m) => ({
         alias: m.alias,
@@ -214,7 +235,8 @@ export function openRegistry(deps: RegistryDeps) {
       return { name: model, versions, history }
     },
     async listModels(_: object, caller: Caller) {
-      const names = Object.keys((await definitions.blockOf(caller.project, modelsBlock)) ?? {})
+      const defined = Object.keys((await definitions.blockOf(caller.project, modelsBlock)) ?? {})
+      const names = [...new Set([...defined, ...(await store.names(caller.project))])]
       const models = await Promise.all(
         names.map(async (name) => {
           const versions = await store.versions(caller.project, name)
@@ -230,19 +252,34 @@ export function openRegistry(deps: RegistryDeps) {
 }
 export type Registry = ReturnType<typeof openRegistry>
 
+export type ConvertedVersion = ModelVersion & { readonly onnx: string }
+const notConverted = ({ model, version }: { model: string; version: number }) =>
+  new Fault(
+    'precondition_failed',
+    'registry.not_converted',
+    `${model}@${version} was registered by a client: it has no form that is judged or served here`,
+    { remedy: 'register it by a step with `do: register`' },
+  )
+/** The served form of a version. @throws Fault precondition_failed `registry.not_converted` */
+export function onnxOf(version: ModelVersion): string {
+  if (version.onnx === null) throw notConverted(version)
+  return version.onnx
+}
+
 function versionOf(row: VersionRow, aliases: string[]): ModelVersion {
-  const artifact = JSON.parse(row.artifact) as Prepared
+  const artifact = row.artifact === '' ? undefined : (JSON.parse(row.artifact) as Prepared)
   return {
     project: row.project,
     model: row.model,
     version: row.version,
     state: row.state,
     tree: row.tree,
-    onnx: artifact.onnx,
-    features: [...artifact.features],
-    kind: artifact.kind,
-    parityMaxAbs: artifact.parityMaxAbs,
-    latencyP95Ms: artifact.latencyP95Ms,
+    onnx: artifact?.onnx ?? null,
+    features: [...(artifact?.features ?? [])],
+    kind: artifact?.kind ?? 'files',
+    parityMaxAbs: artifact?.parityMaxAbs ?? null,
+    latencyP95Ms: artifact?.latencyP95Ms ?? null,
+    ...(row.source === null ? {} : { source: row.source }),
     view: row.view,
     runId: row.run_id,
     environmentLock: row.environment_lock,

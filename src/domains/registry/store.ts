@@ -18,8 +18,16 @@ export interface VersionRow {
   gates: string
   created_at: number
   created_by: string
+  /** As a client said it; null for versions of the loop. */
+  source: string | null
+  run_link: string | null
+  description: string | null
+  logged_model: string | null
+  updated_at: number | null
+  deleted_at: number | null
+  stage: string
 }
-interface AliasRow {
+export interface AliasRow {
   project: string
   model: string
   alias: string
@@ -39,6 +47,13 @@ interface Tables {
   registry_versions: VersionRow
   registry_aliases: AliasRow
   registry_alias_moves: MoveRow
+  registry_models: {
+    project: string
+    model: string
+    description: string
+    created_at: number
+    updated_at: number
+  }
   registry_artifacts: { project: string; tree: string; environment_lock: string; artifact: string }
 }
 
@@ -52,7 +67,8 @@ export function registryStore(db: Db) {
           .selectAll()
           .where('project', '=', project)
           .where('model', '=', model)
-          .where('version', '=', version) as Compilable<VersionRow>,
+          .where('version', '=', version)
+          .where('deleted_at', 'is', null) as Compilable<VersionRow>,
       ),
     versions: (project: string, model: string): Promise<VersionRow[]> =>
       db.read(
@@ -61,14 +77,36 @@ export function registryStore(db: Db) {
           .selectAll()
           .where('project', '=', project)
           .where('model', '=', model)
+          .where('deleted_at', 'is', null)
           .orderBy('version', 'desc') as Compilable<VersionRow>,
       ),
+    /** Also those that only clients registered. */
     names: async (project: string): Promise<string[]> =>
       (
         await db.read(
-          t.selectFrom('registry_versions').select('model').distinct().where('project', '=', project),
+          t.selectFrom('registry_models').select('model').where('project', '=', project).orderBy('model'),
         )
       ).map((r) => r.model),
+    /** Also of deleted versions: a number is given once. */
+    lastNumber: async (project: string, model: string): Promise<number> =>
+      (
+        await db.readFirst(
+          t
+            .selectFrom('registry_versions')
+            .select('version')
+            .where('project', '=', project)
+            .where('model', '=', model)
+            .orderBy('version', 'desc')
+            .limit(1),
+        )
+      )?.version ?? 0,
+    ensureModel: (project: string, model: string, at: number): Statement =>
+      statement(
+        t
+          .insertInto('registry_models')
+          .values({ project, model, description: '', created_at: at, updated_at: at })
+          .onConflict((c) => c.columns(['project', 'model']).doNothing()),
+      ),
     byRun: (project: string, model: string, runId: string): Promise<VersionRow | undefined> =>
       db.readFirst(
         t

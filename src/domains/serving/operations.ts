@@ -13,7 +13,7 @@ import { type Definitions, durationMs } from '#platform/definitions/index.ts'
 import type { Events } from '#platform/events/index.ts'
 import type { Onnx } from '#platform/onnx/index.ts'
 import { type Features, type Key, keyText } from '../features/index.ts'
-import type { ModelVersion, Registry } from '../registry/index.ts'
+import { onnxOf, type ModelVersion, type Registry } from '../registry/index.ts'
 import { revisionCreated, rolledBack, rolloutMoved, rolloutPromoted } from './events.ts'
 import { PredictionLog } from './log.ts'
 import {
@@ -602,7 +602,7 @@ const revisionRow = (
   id: newId(),
   model: version.model,
   version: version.version,
-  onnx: version.onnx,
+  onnx: onnxOf(version),
   view: version.view,
   features: JSON.stringify(version.features),
   created_at: at,

@@ -1,12 +1,13 @@
 /** Experiments on MLflow's wire. Searches of experiments filter a list that is small by nature. */
 import type { Route } from '#platform/http/index.ts'
 import type { Experiments } from '../../domains/experiments/index.ts'
-import { invalidParameter, invalidValue } from './errors.ts'
+import { invalidValue } from './errors.ts'
 import { type Clause, type Grammar, type Order, parseFilter, parseOrders, textComparators } from './filter.ts'
 import { mlflowRoute } from './routes.ts'
 import {
   type Json,
   message,
+  offsetOf,
   pageSizeOf,
   pairsJson,
   pairsOf,
@@ -15,7 +16,6 @@ import {
   textOf,
   textsOf,
   tokenFor,
-  tokenOf,
 } from './wire.ts'
 
 type Experiment = Awaited<ReturnType<Experiments['getExperiment']>>
@@ -186,10 +186,7 @@ function searched(all: readonly Experiment[], fields: Json) {
     .filter((e) => stages.includes(e.stage))
     .filter((e) => clauses.every((c) => tests[c.comparator]?.(fieldValue(e, c), c.value)))
   const ordered = found.sort((a, b) => compare(a, b, orders))
-  const after = tokenOf(fields)?.[0]
-  const start = after === undefined ? 0 : Number(after)
-  if (!Number.isInteger(start) || start < 0)
-    throw invalidParameter('Invalid page token, could not base64-decode')
+  const start = offsetOf(fields)
   const page = ordered.slice(start, start + size)
   const isMore = start + size < ordered.length
   return message({

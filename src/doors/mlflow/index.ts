@@ -2,19 +2,26 @@
 import type { Route } from '#platform/http/index.ts'
 import { artifactRoutes } from './artifacts.ts'
 import { experimentRoutes } from './experiments.ts'
+import { loggedModelRoutes } from './logged-models.ts'
+import { registryRoutes } from './registry.ts'
 import { serverRoutes } from './server.ts'
 import { trackingRoutes } from './tracking.ts'
-import type { ExperimentFiles, Experiments } from '../../domains/experiments/index.ts'
+import type { Catalogue } from '../../domains/registry/index.ts'
+import type { ExperimentFiles, Experiments, LoggedModels } from '../../domains/experiments/index.ts'
 
 export { canonicalAddress } from './routes.ts'
 
 export interface MlflowDeps {
   readonly experiments: Experiments
   readonly files: ExperimentFiles
+  readonly loggedModels: LoggedModels
+  readonly catalogue: Catalogue
 }
-export const mlflowRoutes = ({ experiments, files }: MlflowDeps): Route[] => [
+export const mlflowRoutes = ({ experiments, files, loggedModels, catalogue }: MlflowDeps): Route[] => [
   ...serverRoutes(),
   ...experimentRoutes(experiments),
   ...trackingRoutes(experiments, files),
+  ...loggedModelRoutes(loggedModels, files),
+  ...registryRoutes(catalogue),
   ...artifactRoutes(files),
 ]

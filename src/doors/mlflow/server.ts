@@ -1,5 +1,7 @@
 /** What a client asks about the server itself: its version and what it can do. */
+import { Fault } from '#base/errors.ts'
 import { type Route, rawRoute } from '#platform/http/index.ts'
+import { renderFault } from './errors.ts'
 import { mlflowRoute } from './routes.ts'
 
 /** The MLflow version whose behaviour is offered; clients choose by it, as the OTLP export of spans from 3.4 on. */
@@ -17,6 +19,20 @@ export const serverRoutes = (): Route[] => [
       return mlflowVersion
     },
   }),
+  ...(['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const).map((method) =>
+    rawRoute({
+      id: `mlflow.missing.${method.toLowerCase()}`,
+      method,
+      path: '/api/2.0/mlflow/*',
+      summary: 'MLflow: what is not there, in words that its clients know',
+      permission: 'public',
+      renderFault,
+      async handle(request) {
+        const what = `${request.method} ${(request.url.split('?')[0] ?? '').slice(0, 200)}`
+        throw new Fault('not_found', 'mlflow.endpoint_not_found', `there is nothing at ${what}`)
+      },
+    }),
+  ),
   mlflowRoute({
     at: 'GET server-info',
     permission: 'public',

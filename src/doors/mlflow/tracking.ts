@@ -16,11 +16,13 @@ import { checkedPath, listing } from './artifacts.ts'
 import { invalidParameter, invalidValue, missingParameter } from './errors.ts'
 import { stagesOf } from './experiments.ts'
 import { type Grammar, parseFilter, parseOrders, textComparators } from './filter.ts'
+import { inventedName } from './names.ts'
 import { mlflowRoute } from './routes.ts'
 import {
   type Json,
   message,
   messagesOf,
+  offsetOf,
   pageSizeOf,
   pairsOf,
   presentText,
@@ -88,7 +90,7 @@ function metricFrom(fields: Json): LoggedMetric {
     datasetDigest,
   }
 }
-const metricJson = (m: LoggedMetric, run?: string) =>
+export const metricJson = (m: LoggedMetric, run?: string) =>
   message({
     key: m.key,
     value: m.special === 1 ? 'NaN' : m.value,
@@ -396,9 +398,7 @@ const readRoutes = (experiments: Experiments, files: ExperimentFiles): Route[] =
     permission: 'run:read',
     async run(fields, caller) {
       const limit = pageSizeOf(fields, { fallback: historyMax, max: historyMax })
-      const offset = Number(tokenOf(fields)?.[0] ?? 0)
-      if (!Number.isInteger(offset) || offset < 0)
-        throw invalidParameter('Invalid page token, could not base64-decode')
+      const offset = offsetOf(fields)
       const command = { run: idOf(fields), key: requiredText(fields, 'metric_key'), limit: limit + 1, offset }
       const points = await experiments.history(command, caller)
       const isMore = points.length > limit
@@ -425,12 +425,3 @@ const readRoutes = (experiments: Experiments, files: ExperimentFiles): Route[] =
     },
   }),
 ]
-
-const adjectives =
-  'able bold calm clean deft eager fair glad keen kind loyal merry neat quick rare shy sweet tidy wise zany'.split(
-    ' ',
-  )
-const animals =
-  'ant bat cat crow deer dove elk finch fox goat hare ibis jay kite lark mole newt owl pike wren'.split(' ')
-const oneOf = (words: readonly string[]) => words[Math.floor(Math.random() * words.length)]
-const inventedName = () => `${oneOf(adjectives)}-${oneOf(animals)}-${Math.floor(Math.random() * 1_000)}`

@@ -160,6 +160,12 @@ export function tokenOf(fields: Json, name = 'page_token'): readonly (string | n
   } catch {}
   throw invalidParameter('Invalid page token, could not base64-decode')
 }
+/** Where a page begins, for lists that count. */
+export function offsetOf(fields: Json): number {
+  const offset = Number(tokenOf(fields)?.[0] ?? 0)
+  if (Number.isInteger(offset) && offset >= 0) return offset
+  throw invalidParameter('Invalid page token, could not base64-decode')
+}
 export const tokenFor = (values: readonly (string | number | null)[]): string =>
   Buffer.from(JSON.stringify(values)).toString('base64url')
 

@@ -90,7 +90,7 @@ export interface ModelVersion {
   readonly runId: string
   readonly aliases: readonly string[]
   readonly gates: readonly Gate[]
-  readonly parityMaxAbs: number
+  readonly parityMaxAbs: number | null
   readonly createdAt: number
   readonly environmentLock: string
   readonly code: { readonly tree: string; readonly commit?: string; readonly dirty: boolean }

@@ -126,7 +126,11 @@ function Version({ model, v }: { model: string; v: ModelVersion }) {
           <Id text={v.runId} />
         </dd>
         <dt>ONNX</dt>
-        <dd>differs by at most {v.parityMaxAbs.toExponential(1)} from the original</dd>
+        <dd>
+          {v.parityMaxAbs === null
+            ? 'not converted: registered by a client'
+            : `differs by at most ${v.parityMaxAbs.toExponential(1)} from the original`}
+        </dd>
         <Reproduced model={model} version={v.version} />
       </dl>
       <table className="wrap">
