@@ -78,13 +78,13 @@ const send = (method: string, address: string, headers: Record<string, string> =
 const artifacts = '/api/2.0/mlflow-artifacts/artifacts'
 
 test('what is not there is said in words that the client knows, and a governed model keeps its champion', async () => {
-  const api = `${server.url}/p/governed/api/2.0/mlflow`
-  const missing = await fetch(`${server.url}/p/governed/ajax-api/3.0/mlflow/nothing/here`)
+  const api = `${server.url}/p/retail-demand/api/2.0/mlflow`
+  const missing = await fetch(`${server.url}/p/retail-demand/ajax-api/3.0/mlflow/nothing/here`)
   assert.equal(missing.status, 404)
   assert.equal(((await missing.json()) as { error_code: string }).error_code, 'ENDPOINT_NOT_FOUND')
 
   const example = path.join(packageRoot, 'examples', 'retail-demand')
-  const applied = await headrace(['apply', example, '--server', server.url, '--project', 'governed'])
+  const applied = await headrace(['apply', example, '--server', server.url, '--project', 'retail-demand'])
   assert.equal(applied.code, 0, applied.stderr)
   const post = async (address: string, body: object, method = 'POST') => {
     const headers = { 'content-type': 'application/json' }
@@ -99,7 +99,7 @@ test('what is not there is said in words that the client knows, and a governed m
   assert.equal(refused.status, 400)
   assert.match(refused.body.message, /gates have not passed/)
   assert.equal((await post('registered-models/delete', { name }, 'DELETE')).status, 400)
-  const native = await fetch(`${server.url}/p/governed/api/v1/models/demand/versions/1`)
+  const native = await fetch(`${server.url}/p/retail-demand/api/v1/models/demand/versions/1`)
   const version = (await native.json()) as { onnx: unknown; source: string; aliases: string[] }
   assert.deepEqual([version.onnx, version.source, version.aliases], [null, 's3://bucket/model', ['tried']])
 })
