@@ -101,6 +101,7 @@ import {
   validationEndpoints,
   validationMigrations,
 } from './domains/validation/index.ts'
+import { openTraces, tracesMigrations } from './domains/traces/index.ts'
 import { apiRoutes } from './doors/api/index.ts'
 import { canonicalAddress, mlflowRoutes } from './doors/mlflow/index.ts'
 import { oipRoutes } from './doors/oip/index.ts'
@@ -146,6 +147,7 @@ export const migrations = [
   ...servingMigrations,
   ...monitoringMigrations,
   ...lineageMigrations,
+  ...tracesMigrations,
 ]
 
 export interface App {
@@ -239,6 +241,11 @@ async function openRooms(settings: Settings, { data, threads }: Ground, isLoopba
   const converter = path.join(packageRoot, 'python', 'convert_model.py')
   const experimentFiles = openExperimentFiles(common)
   const loggedModels = openLoggedModels({ db, events, experiments })
+  const traces = openTraces({
+    db,
+    events,
+    checkExperiment: (id, caller) => experiments.getExperiment({ id }, caller),
+  })
   const registry = openRegistry({
     ...common,
     converter,
@@ -345,7 +352,7 @@ async function openRooms(settings: Settings, { data, threads }: Ground, isLoopba
     ...scoringRoutes(serving),
     ...tfServingRoutes(serving),
     ...oipRoutes(serving, version),
-    ...mlflowRoutes({ experiments, files: experimentFiles, loggedModels, catalogue }),
+    ...mlflowRoutes({ experiments, files: experimentFiles, loggedModels, catalogue, traces }),
     ...webRoutes(path.join(packageRoot, 'web', 'dist'), settings.basePath),
     endpoint({
       id: 'settled',

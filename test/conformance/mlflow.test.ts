@@ -26,13 +26,52 @@ test('the mlflow client tracks, searches and keeps artifacts', async (t) => {
   }
 })
 
-test('the mlflow client logs, registers and loads models, and keeps prompts', async (t) => {
-  const ran = await runMlflow('mlflow-models.py', `${server.url}/p/models`).catch((error: Error) => {
-    if (process.env.CI === 'true') throw error
-    t.skip(error.message)
+for (const [what, script] of [
+  ['logs, registers and loads models, and keeps prompts', 'mlflow-models.py'],
+  ['traces requests and assesses them', 'mlflow-traces.py'],
+] as const)
+  test(`the mlflow client ${what}`, async (t) => {
+    const ran = await runMlflow(script, `${server.url}/p/models`).catch((error: Error) => {
+      if (process.env.CI === 'true') throw error
+      t.skip(error.message)
+    })
+    if (ran === undefined) return
+    assert.equal(ran.code, 0, ran.said)
   })
-  if (ran === undefined) return
-  assert.equal(ran.code, 0, ran.said)
+
+test('spans come from any OpenTelemetry exporter; what is malformed is refused', async () => {
+  const put = (body: string | Uint8Array<ArrayBuffer>, headers: Record<string, string> = {}) =>
+    fetch(`${server.url}/p/spans/v1/traces`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'x-mlflow-experiment-id': '0', ...headers },
+      body,
+    })
+  const [traceId, spanId] = ['0af7651916cd43dd8448eb211c80319c', 'b7ad6b7169203331']
+  const span = {
+    traceId,
+    spanId,
+    name: 'GET /answer',
+    startTimeUnixNano: '1764000000123456789',
+    endTimeUnixNano: '1764000001123456789',
+    attributes: [{ key: 'http.status_code', value: { intValue: '200' } }],
+    status: { code: 1 },
+  }
+  const whole = JSON.stringify({ resourceSpans: [{ scopeSpans: [{ spans: [span] }] }] })
+  assert.equal((await put(whole)).status, 200)
+  const api = `${server.url}/p/spans/api/3.0/mlflow/traces`
+  const reply = await fetch(`${api}/get?trace_id=tr-${traceId}`)
+  const { trace } = (await reply.json()) as {
+    trace: { trace_info: { state: string; execution_duration: string }; spans: { trace_id: string }[] }
+  }
+  assert.deepEqual([trace.trace_info.state, trace.trace_info.execution_duration], ['OK', '1s'])
+  assert.equal(trace.spans[0]?.trace_id, Buffer.from(traceId, 'hex').toString('base64'))
+  assert.equal((await put(whole, { 'x-mlflow-experiment-id': '' })).status, 422)
+  assert.equal((await put(whole, { 'x-mlflow-experiment-id': '77' })).status, 404)
+  const protobuf = { 'content-type': 'application/x-protobuf' }
+  for (const bytes of [[0x0a, 0x7f], [0xff, 0xff], [0x0b], [0x0a, 0x04, 0x12, 0x02, 0x12, 0x00]])
+    assert.equal((await put(new Uint8Array(bytes), protobuf)).status, 400, String(bytes))
+  assert.equal((await put('{"resourceSpans": [')).status, 400)
+  assert.equal((await put(whole.replace(traceId, '00'))).status, 400)
 })
 
 test('changes of experiments and deleted runs are in the audit log', async () => {

@@ -5,7 +5,9 @@ import { experimentRoutes } from './experiments.ts'
 import { loggedModelRoutes } from './logged-models.ts'
 import { registryRoutes } from './registry.ts'
 import { serverRoutes } from './server.ts'
+import { traceRoutes } from './traces.ts'
 import { trackingRoutes } from './tracking.ts'
+import type { Traces } from '../../domains/traces/index.ts'
 import type { Catalogue } from '../../domains/registry/index.ts'
 import type { ExperimentFiles, Experiments, LoggedModels } from '../../domains/experiments/index.ts'
 
@@ -16,12 +18,20 @@ export interface MlflowDeps {
   readonly files: ExperimentFiles
   readonly loggedModels: LoggedModels
   readonly catalogue: Catalogue
+  readonly traces: Traces
 }
-export const mlflowRoutes = ({ experiments, files, loggedModels, catalogue }: MlflowDeps): Route[] => [
+export const mlflowRoutes = ({
+  experiments,
+  files,
+  loggedModels,
+  catalogue,
+  traces,
+}: MlflowDeps): Route[] => [
   ...serverRoutes(),
   ...experimentRoutes(experiments),
   ...trackingRoutes(experiments, files),
   ...loggedModelRoutes(loggedModels, files),
   ...registryRoutes(catalogue),
+  ...traceRoutes(traces),
   ...artifactRoutes(files),
 ]

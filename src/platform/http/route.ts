@@ -71,6 +71,8 @@ export interface RawRouteSpec {
   readonly bodyBytesMax?: number
   /** The handler reads `request.body` as a stream of any length. */
   readonly streamBody?: true
+  /** With `streamBody`: JSON is not parsed either, since files may be JSON. */
+  readonly anyContentType?: true
   /** The handler wants the bytes as they came, whatever the content type (signatures). */
   readonly bytesBody?: true
   readonly renderFault?: RenderFault
