@@ -1,6 +1,6 @@
 /** Bytes come back whole or not at all. */
 import assert from 'node:assert/strict'
-import { chmod, mkdir, mkdtemp, open, readFile, symlink, utimes, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, open, readdir, readFile, symlink, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { test } from 'node:test'
@@ -62,6 +62,50 @@ test('bytes that are not the expected ones are refused and leave nothing', async
 test('below the watermark of free space nothing is taken in', async () => {
   const blobs = await openFileBlobs({ directory: await folder(), freeBytesMin: Number.MAX_SAFE_INTEGER })
   await assert.rejects(blobs.put('abc'), (t) => isFault(t, 'blobs.disk_full'))
+})
+
+test('an upload ends when the disk fills under it, and leaves nothing', async () => {
+  const directory = await folder()
+  let looks = 0
+  const freeBytes = async () => (looks++ === 0 ? 1_000_000 : 0)
+  const blobs = await openFileBlobs({ directory, freeBytesMin: 1_000, freeBytes })
+  const part = Buffer.alloc(8 * 1024 * 1024, 'x')
+  async function* endless() {
+    for (let i = 0; i < 100; i++) yield part
+  }
+  await assert.rejects(blobs.put(endless()), (t) => isFault(t, 'blobs.disk_full'))
+  assert.equal(looks, 2)
+  assert.deepEqual(await readdir(path.join(directory, 'incoming')), [])
+})
+
+test('another upload of the same bytes heals a blob that rotted on the disk', async () => {
+  const blobs = await opened()
+  const { digest } = await blobs.put(big)
+  const file = await blobs.localPath(digest)
+  await chmod(file, 0o644)
+  await writeFile(file, Buffer.alloc(big.length, 'z'))
+  await assert.rejects(blobs.bytes(digest), (t) => isFault(t, 'blobs.corrupt'))
+  await writeFile(`${file}.chunks`, '{"size"')
+  await blobs.put(big)
+  assert.ok((await blobs.bytes(digest)).equals(big))
+})
+
+test('what an upload left when the power went is swept at the next start', async () => {
+  const directory = await folder()
+  await openFileBlobs({ directory, freeBytesMin: 0 })
+  await writeFile(path.join(directory, 'incoming', 'half'), 'ha')
+  await openFileBlobs({ directory, freeBytesMin: 0 })
+  assert.deepEqual(await readdir(path.join(directory, 'incoming')), [])
+})
+
+test('uploads and collections of the same bytes at once never leave half a blob', async () => {
+  const blobs = await opened()
+  const { digest } = await blobs.put('contested')
+  for (let round = 0; round < 50; round++) {
+    const uploads = [blobs.put('contested'), blobs.put('contested')]
+    await Promise.all([...uploads, blobs.collect(() => false, -60_000), blobs.collect(() => false, -60_000)])
+    if (await blobs.has(digest)) assert.equal(String(await blobs.bytes(digest)), 'contested')
+  }
 })
 
 test('collection removes what is old and unused, and an upload of the same bytes saves it', async () => {

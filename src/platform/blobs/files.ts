@@ -15,7 +15,6 @@ import {
   rm,
   stat,
   statfs,
-  utimes,
 } from 'node:fs/promises'
 import path from 'node:path'
 import { Readable } from 'node:stream'
@@ -68,21 +67,45 @@ interface Sidecar {
   readonly chunks: readonly Sha256[]
 }
 
-export async function openFileBlobs(options: { directory: string; freeBytesMin?: number }): Promise<Blobs> {
-  const incoming = path.join(options.directory, 'incoming')
-  await mkdir(incoming, { recursive: true })
-  return new FileBlobs(options.directory, incoming, options.freeBytesMin ?? 256 * 1024 * 1024)
+export interface FileBlobsOptions {
+  /** Of one process: the data directory is locked. */
+  readonly directory: string
+  readonly freeBytesMin?: number
+  /** What the disk has left. */
+  readonly freeBytes?: () => Promise<number>
 }
+export async function openFileBlobs({ directory, ...options }: FileBlobsOptions): Promise<Blobs> {
+  const incoming = path.join(directory, 'incoming')
+  // What an upload left when the power went is nobody's.
+  await rm(incoming, { recursive: true, force: true })
+  await mkdir(incoming, { recursive: true })
+  const freeBytes = options.freeBytes ?? (() => freeBytesOf(directory))
+  return new FileBlobs(directory, incoming, {
+    freeBytes,
+    freeBytesMin: options.freeBytesMin ?? freeBytesMinDefault,
+  })
+}
+const freeBytesMinDefault = 256 * 1024 * 1024
+/** How much may come in between two looks at the disk. */
+const lookEveryBytes = 64 * 1024 * 1024
+
+async function freeBytesOf(directory: string): Promise<number> {
+  const { bavail, bsize } = await statfs(directory)
+  return bavail * bsize
+}
+type Space = Required<Pick<FileBlobsOptions, 'freeBytes' | 'freeBytesMin'>>
 
 class FileBlobs implements Blobs {
   readonly #directory: string
   readonly #incoming: string
-  readonly #freeBytesMin: number
+  readonly #space: Space
+  /** What is being kept or removed: one at a time for a digest, so that neither undoes the other. */
+  readonly #busy = new Map<Sha256, Promise<unknown>>()
 
-  constructor(directory: string, incoming: string, freeBytesMin: number) {
+  constructor(directory: string, incoming: string, space: Space) {
     this.#directory = directory
     this.#incoming = incoming
-    this.#freeBytesMin = freeBytesMin
+    this.#space = space
   }
 
   async put(
@@ -92,15 +115,16 @@ class FileBlobs implements Blobs {
     await this.#checkSpace()
     const temporary = path.join(this.#incoming, newId())
     try {
-      const { digest, sidecar } = await writeHashed(chunksOf(source), temporary, options.signal)
+      const watched = this.#watched(chunksOf(source))
+      const { digest, sidecar } = await writeHashed(watched, temporary, options.signal)
       if (options.expected !== undefined && options.expected !== digest)
         throw digestDiffers(options.expected, digest)
-      await this.#keep(temporary, digest, sidecar)
+      await this.#alone(digest, () => this.#keep(temporary, digest, sidecar))
       return { digest, size: sidecar.size }
     } catch (error) {
       throw diskFault(error)
     } finally {
-      await rm(temporary, { force: true })
+      await Promise.all([temporary, `${temporary}.chunks`].map((file) => rm(file, { force: true })))
     }
   }
 
@@ -150,7 +174,8 @@ class FileBlobs implements Blobs {
       if (!/^[0-9a-f]{2}$/.test(folder)) continue
       const names = await readdir(path.join(this.#directory, folder))
       for (const name of names.filter((n) => digestPattern.test(n) && !isUsed(n))) {
-        const bytes = await removeOlder(path.join(this.#directory, folder, name), before)
+        const file = path.join(this.#directory, folder, name)
+        const bytes = await this.#alone(name, () => removeOlder(file, before))
         if (bytes === undefined) continue
         total.removed++
         total.bytes += bytes
@@ -162,15 +187,38 @@ class FileBlobs implements Blobs {
   async #keep(temporary: string, digest: Sha256, sidecar: Sidecar): Promise<void> {
     const target = this.#pathOf(digest)
     await mkdir(path.dirname(target), { recursive: true })
-    if ((await stat(target).catch(() => undefined))?.size === sidecar.size) {
-      const now = new Date()
-      await utimes(target, now, now)
-      return
+    const text = JSON.stringify(sidecar)
+    if ((await readFile(`${target}.chunks`, 'utf8').catch(() => undefined)) !== text) {
+      await writeDurably(`${temporary}.chunks`, text)
+      await rename(`${temporary}.chunks`, `${target}.chunks`)
     }
-    await writeDurably(`${temporary}.chunks`, JSON.stringify(sidecar))
-    await rename(`${temporary}.chunks`, `${target}.chunks`)
+    // Also over what is there: these bytes are right, those may have rotted; and the blob is young again.
     await rename(temporary, target)
     await syncFolder(path.dirname(target))
+  }
+
+  async #alone<T>(digest: Sha256, work: () => Promise<T>): Promise<T> {
+    const before = this.#busy.get(digest)
+    const mine = (before ?? Promise.resolve()).then(work, work)
+    this.#busy.set(digest, mine)
+    try {
+      return await mine
+    } finally {
+      if (this.#busy.get(digest) === mine) this.#busy.delete(digest)
+    }
+  }
+
+  /** The same bytes, as long as the disk has room for more. */
+  async *#watched(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    let since = 0
+    for await (const part of source) {
+      since += part.length
+      if (since > lookEveryBytes) {
+        since = 0
+        await this.#checkSpace()
+      }
+      yield part
+    }
   }
 
   async #sidecarOf(digest: Sha256): Promise<Sidecar> {
@@ -189,12 +237,11 @@ class FileBlobs implements Blobs {
 
   /** Ingest stops before the disk is full, so that the database and the logs still can write. */
   async #checkSpace(): Promise<void> {
-    const { bavail, bsize } = await statfs(this.#directory)
-    if (bavail * bsize < this.#freeBytesMin) throw diskFull()
+    if ((await this.#space.freeBytes()) < this.#space.freeBytesMin) throw diskFull()
   }
 }
 
-/** Looks at the age last, just before the removal: an upload of the same bytes has renewed it. */
+/** An upload of the same bytes has renewed the age, and its caller sees to it that none comes in between. */
 async function removeOlder(file: string, beforeMs: number): Promise<number | undefined> {
   const found = await stat(file).catch(() => undefined)
   if (found === undefined || found.mtimeMs > beforeMs) return undefined
@@ -234,7 +281,8 @@ async function writeHashed(source: AsyncIterable<Uint8Array>, to: string, signal
         chunk = createHash('sha256')
         filled = 0
       }
-      await file.write(part)
+      // Unlike write, this goes on where a write was short.
+      await file.writeFile(part)
     }
     if (filled > 0) chunks.push(chunk.digest('hex'))
     await file.sync()

@@ -36,6 +36,15 @@ export const SettingsSchema = z.object({
   trustedProxies: list
     .default([])
     .describe('Addresses or ranges of proxies whose forwarded headers count, with commas'),
+  blobs: z
+    .string()
+    .refine(
+      (where) => !/^s3:/i.test(where),
+      'blobs in S3 are not built yet: leave it out, the data directory holds them',
+    )
+    .refine((where) => where === 'file', 'the one value is `file`')
+    .optional()
+    .describe('Where bytes are kept; `file` is the data directory'),
   tlsKey: z.string().optional().describe('File of the TLS key'),
   tlsCert: z.string().optional().describe('File of the TLS certificate'),
   insecureHttp: z
@@ -75,7 +84,6 @@ const clientKeys = new Set([
   'HEADRACE_TOKEN',
   'HEADRACE_STEP',
   'HEADRACE_RUN_ID',
-  'HEADRACE_BLOBS',
 ])
 
 /** @throws Fault invalid `config.unknown_key` | `config.invalid` */
