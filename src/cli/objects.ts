@@ -91,6 +91,28 @@ async function download(
   return written
 }
 
+interface Broken {
+  readonly sentence: string
+  readonly usedBy: readonly { dataset: string; version: number; path: string }[]
+}
+/** Exit code 1 where a byte is not what it was. */
+async function dataVerify(context: Context): Promise<number> {
+  const named = context.args[0] === undefined ? undefined : dataRef(context.args[0], '')
+  const found = await (await context.client()).call('POST', '/api/v1/data/verify', {
+    ...(named === undefined ? {} : { dataset: named.name }),
+    ...(named === undefined || named.version === '' ? {} : { version: named.version }),
+  })
+  const broken: Broken[] = found.broken
+  context.print(found, [
+    ...broken.flatMap((one) => [
+      one.sentence,
+      ...one.usedBy.map((used) => `  used by ${used.dataset}@v${used.version} ${used.path}`),
+    ]),
+    `${found.versions} versions, ${found.blobs} blobs, ${found.bytes} bytes: ${broken.length === 0 ? 'all as they were' : `${broken.length} broken`}`,
+  ])
+  return broken.length === 0 ? 0 : 1
+}
+
 async function dataDiff(context: Context): Promise<number> {
   const from = dataRef(needed(context, 0, 'NAME@FROM'), 'latest')
   const to = dataRef(context.args[1] ?? 'latest', 'latest')
@@ -283,6 +305,12 @@ export const objectVerbs: Verb[] = [
     summary: 'Exactly the bytes of a version',
     options: { out: text },
     run: dataGet,
+  },
+  {
+    name: 'data verify',
+    usage: '[NAME[@v]]',
+    summary: 'Read every byte, and name what is no longer what it was',
+    run: dataVerify,
   },
   { name: 'data diff', usage: 'NAME@FROM @TO', summary: 'Two versions side by side', run: dataDiff },
   {

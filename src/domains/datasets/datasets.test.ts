@@ -1,6 +1,6 @@
 /** Versions are named by what is in them, and what the checks keep out stays out. */
 import assert from 'node:assert/strict'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { test } from 'node:test'
 import { isFault } from '#base/errors.ts'
@@ -165,5 +165,35 @@ test('what is not there is said so, by name', async () => {
   await assert.rejects(house.poll('nowhere'), (t) => isFault(t, 'datasets.source_not_found'))
   await assert.rejects(house.datasets.versionOf({ dataset: 'nothing', version: 4 }, house.caller), (t) =>
     isFault(t, 'datasets.dataset_version_not_found'),
+  )
+})
+
+test('verification names each broken blob with the versions that hold it', async () => {
+  await using house = await opened()
+  await house.night(1, 10)
+  await house.poll('tills')
+  await house.night(2, 5)
+  const [second] = await house.poll('tills')
+  const whole = await house.datasets.verify({}, house.caller)
+  assert.deepEqual([whole.versions, whole.blobs, whole.broken], [2, 4, []])
+  const first = second?.version.files.find((f) => f.path.endsWith('sales_1.parquet'))
+  const other = second?.version.files.find((f) => f.path.endsWith('sales_2.parquet'))
+  const file = await house.blobs.localPath(first?.digest ?? '')
+  await chmod(file, 0o644)
+  const bytes = await readFile(file)
+  bytes[20] = (bytes[20] ?? 0) ^ 1
+  await writeFile(file, bytes)
+  await rm(await house.blobs.localPath(other?.digest ?? ''))
+  const { broken } = await house.datasets.verify({ dataset: 'sales' }, house.caller)
+  const used = (digest: string | undefined) => broken.find((one) => one.digest === digest)
+  assert.equal(broken.length, 2)
+  assert.deepEqual(
+    [used(first?.digest)?.problem, used(first?.digest)?.usedBy.map((u) => u.version)],
+    ['corrupt', [2, 1]],
+  )
+  assert.deepEqual([used(other?.digest)?.problem, used(other?.digest)?.usedBy.length], ['missing', 1])
+  assert.equal((await house.datasets.verify({ dataset: 'sales', version: 1 }, house.caller)).broken.length, 1)
+  await assert.rejects(house.datasets.verify({ dataset: 'none' }, house.caller), (t) =>
+    isFault(t, 'datasets.dataset_not_found'),
   )
 })

@@ -53,6 +53,28 @@ export const datasetsEndpoints = (datasets: Datasets, blobs: Blobs): Route[] => 
     run: datasets.versionOf,
   }),
   endpoint({
+    id: 'datasets.verify',
+    method: 'POST',
+    path: '/api/v1/data/verify',
+    summary: 'Read every byte of a version, a dataset or the project, and name what is broken',
+    permission: 'dataset:read',
+    input: z.strictObject({ dataset: z.string().optional(), version: ref.optional() }),
+    output: z.object({
+      versions: z.number(),
+      blobs: z.number(),
+      bytes: z.number(),
+      broken: z.array(
+        z.object({
+          digest: z.string(),
+          problem: z.enum(['corrupt', 'missing']),
+          sentence: z.string(),
+          usedBy: z.array(z.object({ dataset: z.string(), version: z.number(), path: z.string() })),
+        }),
+      ),
+    }),
+    run: datasets.verify,
+  }),
+  endpoint({
     id: 'datasets.commitVersion',
     method: 'POST',
     path: '/api/v1/datasets/:dataset/versions',

@@ -28,6 +28,7 @@ import {
   type VersionRef,
 } from './model.ts'
 import { filesAfter, manifestOf, versionLife } from './rules.ts'
+import { type Verified, verifyVersions } from './verify.ts'
 import { type DatasetsStore, datasetsStore, type VersionRow } from './store.ts'
 
 export interface DatasetsDeps {
@@ -56,6 +57,7 @@ export interface Committed {
 type Ref = { readonly dataset: string; readonly version: VersionRef }
 
 const commitAttemptsMax = 5
+const verifyPage = 500
 
 export function openDatasets(deps: DatasetsDeps) {
   const store = datasetsStore(deps.db)
@@ -81,6 +83,12 @@ export function openDatasets(deps: DatasetsDeps) {
       ])
       return compareVersions(files, from, to)
     },
+    /** Reads every byte of a version, of a dataset, or of all of the project. */
+    verify: (
+      command: { dataset?: string | undefined; version?: VersionRef | undefined },
+      caller: Caller,
+    ): Promise<Verified> =>
+      verifyVersions({ blobs: deps.blobs, versions: () => versionsToVerify(house, command, caller) }),
     async rowsOf(
       command: Ref & { limit: number },
       caller: Caller,
@@ -246,6 +254,30 @@ async function listVersions(
   return last !== undefined && rows.length === limit
     ? { versions, next: encodePageToken([last.version]) }
     : { versions }
+}
+
+async function* versionsToVerify(
+  house: House,
+  { dataset, version }: { dataset?: string | undefined; version?: VersionRef | undefined },
+  caller: Caller,
+): AsyncGenerator<VersionRow> {
+  if (dataset !== undefined && version !== undefined) {
+    const row = await house.store.version(caller.project, dataset, version)
+    if (row === undefined) throw noSuch('dataset version', `${dataset}@${version}`)
+    yield row
+    return
+  }
+  const names = await house.store.names(caller.project)
+  if (dataset !== undefined && !names.includes(dataset)) throw noSuch('dataset', dataset)
+  for (const name of dataset === undefined ? names : [dataset]) {
+    for (let below = Number.MAX_SAFE_INTEGER; ; ) {
+      const rows = await house.store.versions(caller.project, name, below, verifyPage)
+      yield* rows
+      const last = rows.at(-1)
+      if (last === undefined || rows.length < verifyPage) break
+      below = last.version
+    }
+  }
 }
 
 async function listDatasets(house: House, caller: Caller) {

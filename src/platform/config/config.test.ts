@@ -24,6 +24,13 @@ test('a misspelt or impossible setting is refused by name', () => {
   )
 })
 
+test('a place for blobs that is not built is refused, not ignored', () => {
+  assert.throws(
+    () => readSettings({}, { HEADRACE_BLOBS: 's3://bucket/prefix' }),
+    (t) => isFault(t, 'config.invalid') && /S3 are not built yet/.test(t.message),
+  )
+})
+
 test('children get paths and proxies, never our secrets', () => {
   assert.deepEqual(
     childEnvironment({ PATH: '/bin', DATABASE_URL: 'x', AWS_SECRET_ACCESS_KEY: 'y', PIP_INDEX_URL: 'z' }),
