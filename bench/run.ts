@@ -6,6 +6,7 @@ import { faults } from './faults.ts'
 import { drift } from './drift.ts'
 import { expectations } from './expectations.ts'
 import { fsyncMs } from './fsync.ts'
+import { mlflow } from './mlflow.ts'
 import { startup } from './startup.ts'
 
 export interface Figure {
@@ -23,6 +24,7 @@ const benches: Record<string, { summary: string; run: () => Promise<Figure[]> }>
     run: expectations,
   },
   drift: { summary: 'drift of a million rows in 20 columns, against Evidently', run: drift },
+  mlflow: { summary: 'tracking over HTTP, against FastTrackML and mlflow server (needs wrk)', run: mlflow },
   crash: { summary: 'kill -9 of the server, 100 times', run: crash },
 }
 

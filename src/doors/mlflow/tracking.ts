@@ -1,6 +1,6 @@
 /**
  * Runs, metrics, parameters, tags, inputs and searches on MLflow's wire. Hot path (log-metric, log-batch): fields are
- * checked by hand, without zod, and one unit goes to the writer; see bench/mlflow.ts.
+ * checked by hand, without zod, and one unit goes to the writer; bench/mlflow.ts measures it.
  */
 import { posix } from 'node:path'
 import type { Route } from '#platform/http/index.ts'
