@@ -85,9 +85,12 @@ export function openExperiments({ db, events }: ExperimentsDeps) {
         'experiments.id_invalid',
         `Invalid experiment ID '${id.slice(0, 100)}'. Experiment ID must be a valid integer.`,
       )
-    if (id === '0') await ensureDefault(caller.project)
     const row = await store.experiment(caller.project, Number(id))
     if (row !== undefined) return row
+    if (id === '0') {
+      await ensureDefault(caller.project)
+      return (await store.experiment(caller.project, 0)) as ExperimentRow
+    }
     throw new Fault('not_found', 'experiments.not_found', `No Experiment with id=${id} exists`)
   }
   const createRow = async (
