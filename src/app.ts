@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { z } from 'zod'
-import { systemCaller } from '#base/caller.ts'
+import { type Caller, systemCaller } from '#base/caller.ts'
 import { Fault } from '#base/errors.ts'
 import { openFileBlobs } from '#platform/blobs/index.ts'
 import { openColumnar } from '#platform/columnar/index.ts'
@@ -46,7 +46,13 @@ import {
   openDatasets,
   sourcesBlock,
 } from './domains/datasets/index.ts'
-import { evaluationEndpoints, evaluationMigrations, openEvaluation } from './domains/evaluation/index.ts'
+import {
+  evaluationEndpoints,
+  evaluationMigrations,
+  openEvaluation,
+  openEvaluationSets,
+  openScorers,
+} from './domains/evaluation/index.ts'
 import {
   experimentsEndpoints,
   experimentsMigrations,
@@ -241,11 +247,14 @@ async function openRooms(settings: Settings, { data, threads }: Ground, isLoopba
   const converter = path.join(packageRoot, 'python', 'convert_model.py')
   const experimentFiles = openExperimentFiles(common)
   const loggedModels = openLoggedModels({ db, events, experiments })
-  const traces = openTraces({
+  const judged = {
     db,
     events,
-    checkExperiment: (id, caller) => experiments.getExperiment({ id }, caller),
-  })
+    checkExperiment: (id: string, caller: Caller) => experiments.getExperiment({ id }, caller),
+  }
+  const traces = openTraces(judged)
+  const scorers = openScorers(judged)
+  const evaluationSets = openEvaluationSets(judged)
   const registry = openRegistry({
     ...common,
     converter,
@@ -352,7 +361,15 @@ async function openRooms(settings: Settings, { data, threads }: Ground, isLoopba
     ...scoringRoutes(serving),
     ...tfServingRoutes(serving),
     ...oipRoutes(serving, version),
-    ...mlflowRoutes({ experiments, files: experimentFiles, loggedModels, catalogue, traces }),
+    ...mlflowRoutes({
+      experiments,
+      files: experimentFiles,
+      loggedModels,
+      catalogue,
+      traces,
+      scorers,
+      evaluationSets,
+    }),
     ...webRoutes(path.join(packageRoot, 'web', 'dist'), settings.basePath),
     endpoint({
       id: 'settled',

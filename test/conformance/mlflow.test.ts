@@ -29,6 +29,7 @@ test('the mlflow client tracks, searches and keeps artifacts', async (t) => {
 for (const [what, script] of [
   ['logs, registers and loads models, and keeps prompts', 'mlflow-models.py'],
   ['traces requests and assesses them', 'mlflow-traces.py'],
+  ['keeps judges and evaluation datasets, and evaluates', 'mlflow-judging.py'],
 ] as const)
   test(`the mlflow client ${what}`, async (t) => {
     const ran = await runMlflow(script, `${server.url}/p/models`).catch((error: Error) => {

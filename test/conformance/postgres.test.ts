@@ -108,7 +108,12 @@ if (postgres === undefined) {
       DATABASE_URL: await postgres.freshUrl(),
     })
     t.after(() => server.kill())
-    for (const script of ['mlflow-tracking.py', 'mlflow-models.py', 'mlflow-traces.py']) {
+    for (const script of [
+      'mlflow-tracking.py',
+      'mlflow-models.py',
+      'mlflow-traces.py',
+      'mlflow-judging.py',
+    ]) {
       const ran = await runMlflow(script, server.url).catch((error: Error) => {
         if (process.env.CI === 'true') throw error
         t.skip(error.message)

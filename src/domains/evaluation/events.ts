@@ -11,3 +11,15 @@ export const evaluationFinished = defineEvent(
     wape: z.record(z.string(), z.number().nullable()),
   }),
 )
+export const scorerRegistered = defineEvent(
+  'evaluation.scorer.registered',
+  z.object({ experiment: z.string(), name: z.string(), version: z.number() }),
+)
+export const scorerDeleted = defineEvent(
+  'evaluation.scorer.deleted',
+  z.object({ experiment: z.string(), name: z.string(), versions: z.array(z.number()) }),
+)
+export const evaluationSetChanged = defineEvent(
+  'evaluation.set.changed',
+  z.object({ set: z.string(), change: z.enum(['created', 'records', 'tags', 'experiments', 'deleted']) }),
+)

@@ -2,12 +2,14 @@
 import type { Route } from '#platform/http/index.ts'
 import { artifactRoutes } from './artifacts.ts'
 import { experimentRoutes } from './experiments.ts'
+import { judgingRoutes } from './judging.ts'
 import { loggedModelRoutes } from './logged-models.ts'
 import { registryRoutes } from './registry.ts'
 import { serverRoutes } from './server.ts'
 import { traceRoutes } from './traces.ts'
 import { trackingRoutes } from './tracking.ts'
 import type { Traces } from '../../domains/traces/index.ts'
+import type { EvaluationSets, Scorers } from '../../domains/evaluation/index.ts'
 import type { Catalogue } from '../../domains/registry/index.ts'
 import type { ExperimentFiles, Experiments, LoggedModels } from '../../domains/experiments/index.ts'
 
@@ -19,6 +21,8 @@ export interface MlflowDeps {
   readonly loggedModels: LoggedModels
   readonly catalogue: Catalogue
   readonly traces: Traces
+  readonly scorers: Scorers
+  readonly evaluationSets: EvaluationSets
 }
 export const mlflowRoutes = ({
   experiments,
@@ -26,6 +30,8 @@ export const mlflowRoutes = ({
   loggedModels,
   catalogue,
   traces,
+  scorers,
+  evaluationSets,
 }: MlflowDeps): Route[] => [
   ...serverRoutes(),
   ...experimentRoutes(experiments),
@@ -33,5 +39,6 @@ export const mlflowRoutes = ({
   ...loggedModelRoutes(loggedModels, files),
   ...registryRoutes(catalogue),
   ...traceRoutes(traces),
+  ...judgingRoutes(scorers, evaluationSets),
   ...artifactRoutes(files),
 ]
