@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { z } from 'zod'
 import { type Caller, systemCaller } from '#base/caller.ts'
-import { Fault } from '#base/errors.ts'
+import { asFault, Fault } from '#base/errors.ts'
 import { openFileBlobs } from '#platform/blobs/index.ts'
 import { openColumnar } from '#platform/columnar/index.ts'
 import {
@@ -23,6 +23,7 @@ import {
 } from '#platform/definitions/index.ts'
 import { openEnvironments } from '#platform/environments/index.ts'
 import { eventsMigrations, openEvents } from '#platform/events/index.ts'
+import { jobsEndpoints, jobsMigrations, openJobs, openSchedules } from '#platform/jobs/index.ts'
 import { endpoint, type Http, openApiOf, openHttp, type Route, trustOf } from '#platform/http/index.ts'
 import { openLog } from '#platform/log/index.ts'
 import { openOnnx } from '#platform/onnx/index.ts'
@@ -41,6 +42,7 @@ import {
 } from './domains/access/index.ts'
 import {
   datasetsBlock,
+  datasetJobs,
   datasetsEndpoints,
   datasetsMigrations,
   openDatasets,
@@ -85,6 +87,7 @@ import {
   openStepReproduction,
   pipelinesBlock,
   pipelinesEndpoints,
+  pipelineJobs,
   pipelinesMigrations,
   pipelinesSubscriptions,
   runStepKind,
@@ -139,6 +142,7 @@ export const blocks: Block<unknown>[] = [
 
 export const migrations = [
   ...eventsMigrations,
+  ...jobsMigrations,
   ...definitionsMigrations,
   ...secretsMigrations,
   ...accessMigrations,
@@ -227,6 +231,10 @@ async function openRooms(settings: Settings, { data, threads }: Ground, isLoopba
     outside: async (whole, project) => secretObjections(whole, await secrets.names(project)),
   })
   const { clockOf, rolesOf } = access
+  const trouble = (part: string) => (thrown: unknown) =>
+    log.write({ part, status: 500, error: asFault(thrown).message })
+  const jobs = openJobs({ db, events, onError: trouble('jobs') })
+  const schedules = openSchedules({ db, jobs, clockOf, onError: trouble('schedules') })
   const common = {
     db,
     events,
@@ -326,6 +334,15 @@ async function openRooms(settings: Settings, { data, threads }: Ground, isLoopba
     },
   })
   pipelinesSubscriptions(pipelines, events)
+  const clockwork = { definitions, events, jobs, schedules }
+  pipelineJobs({ ...clockwork, pipelines })
+  datasetJobs({ ...clockwork, datasets })
+  // In a replay the clock is put forward: what is due then is in the queue before the fact counts as heard.
+  events.subscribe({
+    name: 'jobs.clock',
+    types: ['access.project.clock_set'],
+    handle: () => schedules.look(),
+  })
 
   const stopping = new AbortController()
   let isReady = false
@@ -343,6 +360,7 @@ async function openRooms(settings: Settings, { data, threads }: Ground, isLoopba
     ...featuresEndpoints(features),
     ...experimentsEndpoints(experiments),
     ...pipelinesEndpoints(pipelines),
+    ...jobsEndpoints(jobs, schedules),
     ...registryEndpoints(registry),
     ...evaluationEndpoints(evaluation),
     ...reviewsEndpoints(reviews),
@@ -382,6 +400,7 @@ async function openRooms(settings: Settings, { data, threads }: Ground, isLoopba
       async run(_command, caller) {
         for (let quiet = 0; quiet < 2 && !stopping.signal.aborted; quiet++) {
           await events.settled()
+          await jobs.settled(caller.project)
           await pipelines.settled(caller.project)
         }
         return { settled: true }
@@ -421,7 +440,8 @@ async function openRooms(settings: Settings, { data, threads }: Ground, isLoopba
     isReady = false
     stopping.abort()
     await http.close()
-    await Promise.all([pipelines.stop(), reproductions.stop()])
+    await schedules.stop()
+    await Promise.all([jobs.stop(), pipelines.stop(), reproductions.stop()])
     await events.stop()
     await serving.stop()
     await Promise.all([processes.close(), columnar.close(), onnx.close()])
@@ -439,6 +459,8 @@ async function openRooms(settings: Settings, { data, threads }: Ground, isLoopba
   events.start()
   await sweepSecrets(workDirectory)
   await pipelines.start()
+  jobs.start()
+  schedules.start()
   isReady = true
   const setupToken = isLoopback ? undefined : await access.users.offerSetup()
   const about = { http, url, dataDirectory: data.path, isNew: data.isNew, reload, close }

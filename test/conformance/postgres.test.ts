@@ -9,6 +9,7 @@ import { systemCaller } from '#base/caller.ts'
 import { openDb } from '#platform/db/index.ts'
 import { defineEvent, eventsMigrations, openEvents } from '#platform/events/index.ts'
 import { databaseSpecification } from '../../src/testing/database-specification.ts'
+import { jobsSpecification } from '../../src/testing/jobs-specification.ts'
 import { runMlflow } from '../../src/testing/mlflow.ts'
 import { startPostgres } from '../../src/testing/postgres.ts'
 import { startServer } from '../../src/testing/server.ts'
@@ -21,6 +22,7 @@ if (postgres === undefined) {
   test('PostgreSQL', { skip: process.env.CI === 'true' ? false : why }, () => assert.fail(why))
 } else {
   databaseSpecification('postgres', postgres)
+  jobsSpecification('postgres', postgres)
 
   test('postgres: facts reach a subscriber in order, and the chain is whole', async () => {
     const db = await openDb({ url: await postgres.freshUrl(), migrations: eventsMigrations })

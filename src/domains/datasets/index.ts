@@ -1,5 +1,6 @@
 /** Versioned data: immutable versions named by their content, with verdicts and quarantine. Read next: operations.ts. */
 export { datasetsEndpoints } from './endpoints.ts'
+export { datasetJobs } from './jobs.ts'
 export {
   datasetsBlock,
   type DatasetDefinition,

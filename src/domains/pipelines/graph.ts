@@ -1,5 +1,7 @@
 /** The graph that `in`, `out` and `after` make: edges, cycles, and references into nothing. Pure. */
+import { asFault } from '#base/errors.ts'
 import { type Objection, parseReference, type Reference, type Whole } from '#platform/definitions/index.ts'
+import { cronTimes } from '#platform/jobs/index.ts'
 
 type StepLike = Readonly<Record<string, unknown>>
 interface PipelineLike {
@@ -153,6 +155,7 @@ function triggerObjections(name: string, pipeline: PipelineLike, whole: Whole): 
             },
           ]
     }
+    if (typeof trigger.cron === 'string') return cronObjections(at, trigger.cron, trigger.zone, whole)
     if (typeof trigger.new_version !== 'string') return []
     const dataset = datasets[trigger.new_version]
     if (dataset === undefined)
@@ -167,6 +170,17 @@ function triggerObjections(name: string, pipeline: PipelineLike, whole: Whole): 
       },
     ]
   })
+}
+
+function cronObjections(at: (string | number)[], cron: string, zone: unknown, whole: Whole): Objection[] {
+  const { timezone } = (whole.project as { timezone?: string } | undefined) ?? {}
+  try {
+    cronTimes(cron, typeof zone === 'string' ? zone : (timezone ?? 'UTC'))
+    return []
+  } catch (error) {
+    const { message, remedy = '' } = asFault(error)
+    return [{ path: at, message, fix: remedy }]
+  }
 }
 
 export interface StepView {

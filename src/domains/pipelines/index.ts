@@ -1,5 +1,6 @@
 /** Pipelines: definitions, the run engine, triggers. Read next: operations.ts, engine.ts. */
 export { pipelinesEndpoints } from './endpoints.ts'
+export { pipelineJobs } from './jobs.ts'
 export { artifactOf, pinned, type TrainingSet, windowMs } from './inputs.ts'
 export {
   type Artifact,

@@ -32,6 +32,14 @@ export const Trigger = z.union([
     for: Windows.default(1),
     cooldown: duration().default('0d'),
   }),
+  z.strictObject({
+    /** Minute, hour, day of the month, month, day of the week. */
+    cron: z.string().max(200),
+    /** The project's where left out. */
+    zone: z.string().max(64).optional(),
+    /** How late a time that passed while no server ran is made up for, once. */
+    catch_up: duration().default('1h'),
+  }),
   z.strictObject({ manual: z.literal(true) }),
 ])
 export type Trigger = z.output<typeof Trigger>
@@ -149,7 +157,7 @@ export const stepStates = [
 export type StepState = (typeof stepStates)[number]
 
 export const Cause = z.object({
-  kind: z.enum(['new_version', 'metric', 'manual']),
+  kind: z.enum(['new_version', 'metric', 'cron', 'manual']),
   cause: z.record(z.string(), z.unknown()),
 })
 export type Cause = z.output<typeof Cause>

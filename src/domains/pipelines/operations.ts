@@ -1,6 +1,6 @@
 /** Verbs of pipelines: start, watch, explain, retry, cancel. Read next: engine.ts. */
 import type { Caller } from '#base/caller.ts'
-import type { Clock } from '#base/clock.ts'
+import { type Clock, isoInstant } from '#base/clock.ts'
 import { Fault, isFault } from '#base/errors.ts'
 import type { Db } from '#platform/db/index.ts'
 import { type Definitions, durationMs } from '#platform/definitions/index.ts'
@@ -42,6 +42,12 @@ export interface StartPipelineRun {
   /** Starts at most one run, however often it is asked. */
   readonly triggerKey?: string
   readonly noCache?: boolean
+}
+export interface CronTime {
+  readonly pipeline: string
+  readonly cron: string
+  /** The time of the rule, on the project's clock. */
+  readonly at: number
 }
 const attemptsMax = 5
 
@@ -122,6 +128,12 @@ export function openPipelines(deps: PipelinesDeps) {
     },
     onVersion: (event: StoredEvent) => onVersion(house, event),
     onWindow: (event: StoredEvent) => onWindow(house, event),
+    /** A time of the pipeline's cron has come; asked again it is the same run. */
+    async onTime({ pipeline, cron, at }: CronTime, caller: Caller): Promise<PipelineRun> {
+      const trigger: Cause = { kind: 'cron', cause: { cron, at: isoInstant(at) } }
+      const triggerKey = `${pipeline}:cron:${cron}:${at}`
+      return startRun(house, { pipeline, trigger, triggerKey }, caller)
+    },
     /** Resolves when no run of the project is queued or running; waiting ones do not count. */
     async settled(project: string): Promise<void> {
       while ((await store.runsIn(['queued', 'running'], project)).length > 0)

@@ -1,6 +1,6 @@
 /** Environments are built once, and what is missing is said with the command that installs it. */
 import assert from 'node:assert/strict'
-import { mkdir, mkdtemp, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { test } from 'node:test'
@@ -59,6 +59,20 @@ def build_wheel(d, config_settings=None, metadata_directory=None):
     onLine: (l) => lines.push(l),
   })
   assert.deepEqual(lines, ['42'])
+
+  // The data directory is moved, or restored elsewhere: what was built goes along, by request and by lock.
+  await rename(path.join(directory, 'all'), path.join(directory, 'moved'))
+  const moved = openEnvironments({ directory: path.join(directory, 'moved'), processes, baseEnv })
+  const again = await moved.ensure(request, (l) => progress.push(l))
+  assert.ok(again.python.startsWith(path.join(directory, 'moved')), again.python)
+  assert.deepEqual(await moved.byLock(again.lock), again)
+  assert.equal(progress.filter((l) => l.startsWith('preparing')).length, 1)
+  // An interpreter that went with an upgrade of the system: the environment is built again.
+  await rm(again.python)
+  assert.equal(await moved.byLock(again.lock), undefined)
+  const restarted = openEnvironments({ directory: path.join(directory, 'moved'), processes, baseEnv })
+  assert.equal((await restarted.ensure(request, (l) => progress.push(l))).lock, again.lock)
+  assert.equal(progress.filter((l) => l.startsWith('preparing')).length, 2)
   await processes.close()
 })
 

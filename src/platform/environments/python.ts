@@ -2,7 +2,8 @@
  * Environments for steps: keyed by Python's minor version and the requirements' text, built once under concurrent demand
  * (by uv where it is there, else venv and pip), locked with hashes. Thread counts are part of the lock.
  */
-import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { access, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { digestOf, type Sha256, sha256 } from '#base/digest.ts'
@@ -88,7 +89,7 @@ export function openEnvironments(options: EnvironmentsOptions): Environments {
       const text = await readFile(path.join(options.directory, 'locks', `${lock}.json`), 'utf8').catch(
         () => undefined,
       )
-      return text === undefined ? undefined : JSON.parse(text)
+      return text === undefined ? undefined : asItStands(options.directory, JSON.parse(text))
     },
   }
 }
@@ -153,11 +154,11 @@ interface Build {
 async function build(options: EnvironmentsOptions, wanted: Build): Promise<Built> {
   const home = path.join(options.directory, wanted.key)
   const marker = path.join(home, 'complete.json')
-  const complete = await readMarker(marker)
+  const complete = await readBuilt(home, marker)
   if (complete !== undefined) return complete
   await mkdir(options.directory, { recursive: true })
   return withLock(`${home}.lock`, async () => {
-    const meanwhile = await readMarker(marker)
+    const meanwhile = await readBuilt(home, marker)
     if (meanwhile !== undefined) return meanwhile
     await rm(home, { recursive: true, force: true })
     const started = Date.now()
@@ -171,9 +172,30 @@ async function build(options: EnvironmentsOptions, wanted: Build): Promise<Built
   })
 }
 
-const readMarker = async (file: string): Promise<Built | undefined> => {
-  const text = await readFile(file, 'utf8').catch(() => undefined)
-  return text === undefined ? undefined : JSON.parse(text)
+/**
+ * The environment as it stands here now: the folder may have been moved since it was built. One whose interpreter is gone,
+ * as after an upgrade of the system's Python, counts as not built.
+ */
+async function readBuilt(home: string, marker: string): Promise<Built | undefined> {
+  const text = await readFile(marker, 'utf8').catch(() => undefined)
+  if (text === undefined) return undefined
+  const python = path.join(home, 'bin', 'python')
+  return (await mayRun(python)) ? { ...JSON.parse(text), python } : undefined
+}
+const mayRun = (program: string): Promise<boolean> =>
+  access(program, constants.X_OK).then(
+    () => true,
+    () => false,
+  )
+
+/** An environment that was written down, with the places that it has now; undefined where it is gone. */
+async function asItStands(directory: string, known: Environment): Promise<Environment | undefined> {
+  const key = /\/([0-9a-f]{24})\/bin\/python$/.exec(known.python)?.[1]
+  if (key === undefined) return (await mayRun(known.python)) ? known : undefined
+  const [before, now] = [path.dirname(known.python), path.join(directory, key, 'bin')]
+  if (!(await mayRun(path.join(now, 'python')))) return undefined
+  const env = { ...known.env, PATH: (known.env.PATH ?? '').replace(before, now) }
+  return { ...known, python: path.join(now, 'python'), env }
 }
 
 /** Installs into `home`; the lock: `name==version --hash=sha256:…` lines, sorted. */
