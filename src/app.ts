@@ -28,7 +28,13 @@ import { endpoint, type Http, openApiOf, openHttp, type Route, trustOf } from '#
 import { openLog } from '#platform/log/index.ts'
 import { openOnnx } from '#platform/onnx/index.ts'
 import { openProcesses } from '#platform/process/index.ts'
-import { openKeys, openSecrets, secretsEndpoints, secretsMigrations } from '#platform/secrets/index.ts'
+import {
+  openKeys,
+  openSecrets,
+  type Secrets,
+  secretsEndpoints,
+  secretsMigrations,
+} from '#platform/secrets/index.ts'
 import { backup, keepBeforeUpgrade } from './app/backup.ts'
 import { stepKinds } from './app/steps.ts'
 import { webRoutes } from './app/web.ts'
@@ -112,6 +118,7 @@ import {
 } from './domains/validation/index.ts'
 import { openTraces, tracesMigrations } from './domains/traces/index.ts'
 import { apiRoutes } from './doors/api/index.ts'
+import { hookRoutes } from './doors/hooks/index.ts'
 import { canonicalAddress, mlflowRoutes } from './doors/mlflow/index.ts'
 import { oipRoutes } from './doors/oip/index.ts'
 import { scoringRoutes } from './doors/scoring/index.ts'
@@ -388,6 +395,7 @@ async function openRooms(settings: Settings, { data, threads }: Ground, isLoopba
       scorers,
       evaluationSets,
     }),
+    ...hookRoutes({ pipelines, whoIs: access.whoIs, secretOf: secretOf(secrets) }),
     ...webRoutes(path.join(packageRoot, 'web', 'dist'), settings.basePath),
     endpoint({
       id: 'settled',
@@ -465,6 +473,19 @@ async function openRooms(settings: Settings, { data, threads }: Ground, isLoopba
   const setupToken = isLoopback ? undefined : await access.users.offerSetup()
   const about = { http, url, dataDirectory: data.path, isNew: data.isNew, reload, close }
   return setupToken === undefined ? about : { ...about, setupToken }
+}
+
+/** Opened once for each value, so that calls from outside cannot fill the audit log. */
+function secretOf(secrets: Secrets): (project: string, name: string) => Promise<string> {
+  const known = new Map<string, string>()
+  return async (project, name) => {
+    const digest = await secrets.digest(project, name)
+    const opened =
+      known.get(digest) ??
+      (await secrets.reveal({ names: [name], by: 'webhooks' }, systemCaller(project, 'webhooks'))).get(name)
+    known.set(digest, opened ?? '')
+    return opened ?? ''
+  }
 }
 
 /** Names that we answer to besides loopback's. */

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import type { Caller } from '#base/caller.ts'
 import { Fault } from '#base/errors.ts'
-import { endpoint, type Route, rawRoute } from '#platform/http/index.ts'
+import { endpoint, identityOf, rawRoute, type Route } from '#platform/http/index.ts'
 import { GrantCommand, NewUser, User, UserName, Why } from './model.ts'
 import type { Access } from './operations.ts'
 import { roles } from './rules.ts'
@@ -132,7 +132,7 @@ export const sessionRoutes = (
     permission: 'public',
     async handle(request, reply) {
       reply.header('cache-control', 'no-store')
-      const caller = await whoIs(identityOf(request))
+      const caller = await whoIs({ ...identityOf(request), actingAs: undefined })
       return caller === undefined
         ? { signedIn: false }
         : {
@@ -158,13 +158,3 @@ export const sessionRoutes = (
     },
   }),
 ]
-
-const identityOf = (request: Parameters<Extract<Route, { kind: 'raw' }>['handle']>[0]) => ({
-  project: request.project,
-  requestId: request.id,
-  authorization: request.headers.authorization,
-  cookie: request.headers.cookie,
-  actingAs: undefined,
-  remoteAddress: request.reach.address,
-  isForwarded: request.reach.isForwarded,
-})

@@ -9,7 +9,14 @@ export {
   pipelinesBlock,
   type StepDefinition,
 } from './model.ts'
-export { openPipelines, type Pipelines, type PipelinesDeps, type StartPipelineRun } from './operations.ts'
+export {
+  type Hook,
+  type HookDelivery,
+  openPipelines,
+  type Pipelines,
+  type PipelinesDeps,
+  type StartPipelineRun,
+} from './operations.ts'
 export type { StepContext, StepKind, StepResult } from './ports.ts'
 export { openStepReproduction } from './reproduce.ts'
 export { type RunStepDeps, runStepKind } from './run-step.ts'

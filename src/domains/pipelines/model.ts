@@ -40,6 +40,15 @@ export const Trigger = z.union([
     /** How late a time that passed while no server ran is made up for, once. */
     catch_up: duration().default('1h'),
   }),
+  z.strictObject({
+    /** `POST /api/v1/hooks/NAME` */
+    webhook: Name,
+    /** With it, deliveries that are signed by it need no token. */
+    secret: z
+      .string()
+      .regex(/^secret:[A-Za-z][A-Za-z0-9_.-]*$/, 'written as secret:NAME')
+      .optional(),
+  }),
   z.strictObject({ manual: z.literal(true) }),
 ])
 export type Trigger = z.output<typeof Trigger>
@@ -157,7 +166,7 @@ export const stepStates = [
 export type StepState = (typeof stepStates)[number]
 
 export const Cause = z.object({
-  kind: z.enum(['new_version', 'metric', 'cron', 'manual']),
+  kind: z.enum(['new_version', 'metric', 'cron', 'webhook', 'manual']),
   cause: z.record(z.string(), z.unknown()),
 })
 export type Cause = z.output<typeof Cause>

@@ -49,6 +49,19 @@ export interface CronTime {
   /** The time of the rule, on the project's clock. */
   readonly at: number
 }
+export interface Hook {
+  readonly pipeline: string
+  /** Name of the secret that signs its deliveries. */
+  readonly secret: string | undefined
+}
+export interface HookDelivery {
+  readonly pipeline: string
+  readonly hook: string
+  readonly delivery: string
+  readonly type?: string | undefined
+  readonly bodyDigest: string
+  readonly params: Readonly<Record<string, ParamValue>>
+}
 const attemptsMax = 5
 
 export function openPipelines(deps: PipelinesDeps) {
@@ -121,6 +134,23 @@ export function openPipelines(deps: PipelinesDeps) {
     async logOf({ run, step, from }: { run: string; step: string; from: number }, caller: Caller) {
       const found = await stepRow(run, step, caller)
       return { ...(await logs.read(stepLogPath(found.step), from)), state: found.step.state }
+    },
+    /** Pipelines of a project that a webhook starts. */
+    async hooksNamed(project: string, hook: string): Promise<Hook[]> {
+      const block = (await deps.definitions.blockOf(project, pipelinesBlock)) ?? {}
+      return Object.entries(block).flatMap(([pipeline, { triggers }]) =>
+        triggers.flatMap((one) =>
+          'webhook' in one && one.webhook === hook
+            ? [{ pipeline, secret: one.secret?.slice('secret:'.length) }]
+            : [],
+        ),
+      )
+    },
+    /** A webhook came; the same delivery again is the same run. */
+    async onHook({ pipeline, hook, delivery, params, ...more }: HookDelivery, caller: Caller) {
+      const trigger: Cause = { kind: 'webhook', cause: { hook, delivery, ...more } }
+      const triggerKey = `${pipeline}:hook:${hook}:${delivery}`
+      return startRun(house, { pipeline, params, trigger, triggerKey }, caller)
     },
     /** A decision that steps may wait on: `review:ID`. */
     async decided(on: string, project: string): Promise<void> {

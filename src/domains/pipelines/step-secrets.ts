@@ -91,9 +91,15 @@ export async function sweepSecrets(workDirectory: string): Promise<void> {
 
 /** References of a checked definition to secrets that do not exist. */
 export function secretObjections(whole: Whole, known: readonly string[]): Objection[] {
-  const pipelines = (whole.pipelines as Record<string, { steps: Record<string, unknown> }> | undefined) ?? {}
-  return Object.entries(pipelines).flatMap(([pipeline, { steps }]) =>
-    Object.entries(steps).flatMap(([step, definition]) => {
+  const pipelines = (whole.pipelines as Record<string, PipelineLike> | undefined) ?? {}
+  return Object.entries(pipelines).flatMap(([pipeline, { steps, triggers }]) => [
+    ...triggers.flatMap(({ secret }, i) => {
+      const name = secretPattern.exec(secret ?? '')?.[1]
+      if (name === undefined || known.includes(name)) return []
+      const path = ['pipelines', pipeline, 'triggers', i, 'secret']
+      return [{ path, message: `there is no secret \`${name}\``, fix: `headrace admin secret set ${name}` }]
+    }),
+    ...Object.entries(steps).flatMap(([step, definition]) => {
       if (!('run' in (definition as object))) return []
       const at = ['pipelines', pipeline, 'steps', step]
       return unknownIn(definition as RunStepDefinition, known).map(({ where, name }) => ({
@@ -102,7 +108,11 @@ export function secretObjections(whole: Whole, known: readonly string[]): Object
         fix: `headrace admin secret set ${name}`,
       }))
     }),
-  )
+  ])
+}
+interface PipelineLike {
+  readonly steps: Readonly<Record<string, unknown>>
+  readonly triggers: readonly { readonly secret?: string }[]
 }
 
 function unknownIn(definition: RunStepDefinition, known: readonly string[]) {

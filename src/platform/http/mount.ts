@@ -147,12 +147,13 @@ function mount(app: FastifyInstance, route: Route, options: HttpOptions): void {
     bodyLimit: Math.min(route.bodyBytesMax, Number.MAX_SAFE_INTEGER),
     async preParsing(request, _reply, payload) {
       await identify(request, route, options)
-      if (route.kind === 'raw' && route.anyContentType)
+      if (route.kind === 'raw' && (route.anyContentType || route.body === 'bytes'))
         request.headers['content-type'] = 'application/octet-stream'
       boundBody(request.raw, route.bodyBytesMax, options.limits)
       return decoded(request.headers, payload as Readable, route.bodyBytesMax)
     },
     async handler(request, reply) {
+      if (route.kind === 'raw' && route.body === 'bytes') request.body = await wholeOf(request.body)
       if (route.kind === 'raw') return route.handle(request, reply, request.caller as Caller)
       const command = parse(route, request)
       const result = await route.run(command, request.caller as Caller)
@@ -161,19 +162,17 @@ function mount(app: FastifyInstance, route: Route, options: HttpOptions): void {
   })
 }
 
+/** A body as it came; its length is bounded by then. */
+async function wholeOf(body: unknown): Promise<Buffer> {
+  const chunks: Uint8Array[] = []
+  for await (const chunk of (body ?? []) as AsyncIterable<Uint8Array>) chunks.push(chunk)
+  return Buffer.concat(chunks)
+}
+
 /** Before any byte of the body is read: who asks, and may they. */
 async function identify(request: FastifyRequest, route: Route, options: HttpOptions): Promise<void> {
   const isPublic = route.permission === 'public'
-  const actingAs = request.headers['x-headrace-actor']
-  const identity: RequestIdentity = {
-    project: request.project,
-    requestId: request.id,
-    authorization: request.headers.authorization,
-    actingAs: typeof actingAs === 'string' ? actingAs : undefined,
-    cookie: request.headers.cookie,
-    remoteAddress: request.reach.address,
-    isForwarded: request.reach.isForwarded,
-  }
+  const identity = identityOf(request)
   const caller = isPublic ? anonymous(identity) : await options.authenticate(identity)
   if (caller.bySession === true) checkSameSite(request)
   if (!isPublic && !mayDo(caller, route.permission, nameIn(route, request))) {
@@ -182,6 +181,20 @@ async function identify(request: FastifyRequest, route: Route, options: HttpOpti
     })
   }
   request.caller = caller
+}
+
+/** What a request says of who sends it. */
+export function identityOf(request: FastifyRequest): RequestIdentity {
+  const actingAs = request.headers['x-headrace-actor']
+  return {
+    project: request.project,
+    requestId: request.id,
+    authorization: request.headers.authorization,
+    actingAs: typeof actingAs === 'string' ? actingAs : undefined,
+    cookie: request.headers.cookie,
+    remoteAddress: request.reach.address,
+    isForwarded: request.reach.isForwarded,
+  }
 }
 
 /** The thing that the address is about: its first parameter, for grants on one resource. */
